@@ -1,0 +1,31 @@
+#include "kernels/content_loss.h"
+#include "kernels/elementwise_cpu.h"
+#include "kernels/reduce_cpu.h"
+
+namespace swag::cpu {
+
+template <typename T>
+void content_loss_forward(double* loss, const T* s, const T* target, int64_t count, Stream stream) {
+  *loss = parallel_sum(stream, count, [&](int64_t i) {
+    const double difference = static_cast<double>(s[i]) - target[i];
+    return difference * difference;
+  });
+}
+
+template <typename T>
+void content_loss_backward(T* ds, const T* s, const T* target, double factor, bool accumulate, int64_t count,
+                           Stream stream) {
+  const T scale = static_cast<T>(factor);
+  if (accumulate) {
+    parallel_elements(stream, ds, count, [&](int64_t i) { return ds[i] + scale * (s[i] - target[i]); });
+  } else {
+    parallel_elements(stream, ds, count, [&](int64_t i) { return scale * (s[i] - target[i]); });
+  }
+}
+
+template void content_loss_forward(double*, const float*, const float*, int64_t, Stream);
+template void content_loss_forward(double*, const double*, const double*, int64_t, Stream);
+template void content_loss_backward(float*, const float*, const float*, double, bool, int64_t, Stream);
+template void content_loss_backward(double*, const double*, const double*, double, bool, int64_t, Stream);
+
+}  // namespace swag::cpu

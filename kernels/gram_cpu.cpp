@@ -1,0 +1,246 @@
+#include <cblas.h>
+
+#include "kernels/gram.h"
+#include "kernels/reduce_cpu.h"
+
+// gram_forward cuts A into tiles of at most 256 x 256, those on and above the diagonal, and the positions
+// into groups of chunks. A task is one tile over one group: it multiplies chunk by chunk in T and adds the
+// products up in float64. Then the groups of a tile are added in order. Neither the cut nor an order depends
+// on the threads.
+//
+// Each chunk is centred first. With mu the mean of each channel over its n positions, and R = S - mu,
+//
+//   sum S_a S_b = sum R_a R_b + mu_a sum R_b + mu_b sum R_a + n mu_a mu_b,
+//
+// so that T rounds sums of the size of the covariance. Uncentred, near-uniform S (all near 1, many equal)
+// round alike at each addition, and the error is of the size of what the style loss compares.
+
+namespace swag::cpu {
+namespace {
+
+constexpr int kTile = 256;          // channels
+constexpr int kChunk = 512;         // positions
+constexpr int kBackwardRows = 256;  // positions of one product in gram_backward
+constexpr int kBackwardCols = 512;  // channels of it
+constexpr int kWantedTasks = 32;    // enough for the threads of today; more tasks, more memory
+
+void multiply_symmetric(float* c, const float* a, int n, int rows) {
+  cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, n, rows, 1.f, a, n, 0.f, c, n);
+}
+void multiply_symmetric(double* c, const double* a, int n, int rows) {
+  cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, n, rows, 1.0, a, n, 0.0, c, n);
+}
+void multiply(CBLAS_TRANSPOSE trans_a, int m, int n, int k, float alpha, const float* a, int lda,
+              const float* b, int ldb, float beta, float* c, int ldc) {
+  cblas_sgemm(CblasRowMajor, trans_a, CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+void multiply(CBLAS_TRANSPOSE trans_a, int m, int n, int k, double alpha, const double* a, int lda,
+              const double* b, int ldb, double beta, double* c, int ldc) {
+  cblas_dgemm(CblasRowMajor, trans_a, CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+/// How gram_forward cuts its work, by the shape alone.
+struct Plan {
+  int tile, tiles_per_side;
+  int64_t tiles, chunks, groups;
+
+  explicit Plan(const GramParams& params) {
+    tile = std::min(params.d, kTile);
+    tiles_per_side = (params.d + tile - 1) / tile;
+    tiles = int64_t{tiles_per_side} * (tiles_per_side + 1) / 2;
+    chunks = (params.m + kChunk - 1) / kChunk;
+    groups = std::min(chunks, (kWantedTasks + tiles - 1) / tiles);
+  }
+  int64_t tile_count() const { return int64_t{tile} * tile; }
+};
+
+/// The tile (row, col), row <= col, of a number in [0, tiles).
+struct TileIndex {
+  int row = 0, col = 0;
+  TileIndex(int64_t number, int tiles_per_side) {
+    while (number >= tiles_per_side - row) number -= tiles_per_side - row++;
+    col = row + static_cast<int>(number);
+  }
+};
+
+/// The channels of a tile row or column; the last may be narrower.
+int tile_channels(int index, const GramParams& params) { return std::min(kTile, params.d - index * kTile); }
+
+/// Some channels of one chunk, centred.
+template <typename T>
+struct CentredChunk {
+  T* centred;   // (n, channels), dense
+  T* mean;      // (kTile)
+  double* sum;  // (kTile), of the centred values
+  int channels = 0;
+};
+
+/// What one thread works on.
+template <typename T>
+struct Scratch {
+  CentredChunk<T> left, right;
+  T* product;  // (tile, tile)
+
+  static int64_t bytes() {
+    const int64_t chunk = kTile * sizeof(double) + (int64_t{kChunk} + 1) * kTile * sizeof(T);
+    return 2 * chunk + int64_t{kTile} * kTile * sizeof(T);
+  }
+  explicit Scratch(void* memory) {
+    auto* sums = static_cast<double*>(memory);
+    left.sum = sums;
+    right.sum = sums + kTile;
+    auto* values = reinterpret_cast<T*>(sums + 2 * kTile);
+    for (CentredChunk<T>* chunk : {&left, &right}) {
+      chunk->mean = values;
+      chunk->centred = values + kTile;
+      values += (kChunk + 1) * kTile;
+    }
+    product = values;
+  }
+};
+
+/// Reads n positions of `channels` channels. Its mean may be rough: the formula holds for any.
+template <typename T>
+void centre(CentredChunk<T>& chunk, const T* __restrict s, int64_t pitch, int n, int channels) {
+  constexpr int kRun = 32;  // positions whose sum T holds well
+  T* __restrict mean = chunk.mean;
+  T run[kTile];
+  chunk.channels = channels;
+  std::fill(mean, mean + channels, T(0));
+  for (int i = 0; i < n; ++i) {
+    for (int k = 0; k < channels; ++k) mean[k] += s[i * pitch + k];
+  }
+  for (int k = 0; k < channels; ++k) mean[k] /= static_cast<T>(n);
+
+  std::fill(chunk.sum, chunk.sum + channels, 0.0);
+  for (int begin = 0; begin < n; begin += kRun) {
+    std::fill(run, run + channels, T(0));
+    for (int i = begin; i < std::min(n, begin + kRun); ++i) {
+      T* __restrict centred = chunk.centred + int64_t{i} * channels;
+      for (int k = 0; k < channels; ++k) {
+        centred[k] = s[i * pitch + k] - mean[k];
+        run[k] += centred[k];
+      }
+    }
+    for (int k = 0; k < channels; ++k) chunk.sum[k] += run[k];
+  }
+}
+
+/// sums += the product of a chunk's left and right channels, made of the centred product.
+template <typename T>
+void add_product(double* sums, const T* product, const CentredChunk<T>& left, const CentredChunk<T>& right,
+                 int n) {
+  for (int a = 0; a < left.channels; ++a) {
+    const double mean = left.mean[a], constant = left.sum[a] + n * mean;
+    double* __restrict row = sums + int64_t{a} * right.channels;
+    const T* __restrict centred = product + int64_t{a} * right.channels;
+    for (int b = 0; b < right.channels; ++b) {
+      row[b] += centred[b] + mean * right.sum[b] + constant * right.mean[b];
+    }
+  }
+}
+
+/// One task: the tile's sum over the positions [begin, end). On the diagonal only the upper half is meant.
+template <typename T>
+void sum_tile(double* sums, const T* s, TileIndex tile, int64_t begin, int64_t end, Scratch<T>& scratch,
+              const GramParams& params) {
+  const int rows = tile_channels(tile.row, params), cols = tile_channels(tile.col, params);
+  std::fill(sums, sums + int64_t{rows} * cols, 0.0);
+  if (tile.row == tile.col) std::fill(scratch.product, scratch.product + int64_t{rows} * cols, T(0));
+  for (int64_t position = begin; position < end; position += kChunk) {
+    const int n = static_cast<int>(std::min<int64_t>(kChunk, end - position));
+    const T* chunk = s + position * params.d;
+    centre(scratch.left, chunk + tile.row * kTile, params.d, n, rows);
+    if (tile.row == tile.col) {
+      multiply_symmetric(scratch.product, scratch.left.centred, rows, n);
+      add_product(sums, scratch.product, scratch.left, scratch.left, n);
+    } else {
+      centre(scratch.right, chunk + tile.col * kTile, params.d, n, cols);
+      multiply(CblasTrans, rows, cols, n, T(1), scratch.left.centred, rows, scratch.right.centred, cols, T(0),
+               scratch.product, cols);
+      add_product(sums, scratch.product, scratch.left, scratch.right, n);
+    }
+  }
+}
+
+/// A = the sum of a tile's groups / m, written to both halves.
+void store_tile(double* a, double* sums, TileIndex tile, const Plan& plan, const GramParams& params) {
+  const int rows = tile_channels(tile.row, params), cols = tile_channels(tile.col, params);
+  for (int64_t group = 1; group < plan.groups; ++group) {
+    const double* addend = sums + group * plan.tile_count();
+    for (int64_t i = 0; i < int64_t{rows} * cols; ++i) sums[i] += addend[i];
+  }
+  for (int row = 0; row < rows; ++row) {
+    for (int col = tile.row == tile.col ? row : 0; col < cols; ++col) {
+      const double value = sums[int64_t{row} * cols + col] / static_cast<double>(params.m);
+      const int64_t i = tile.row * kTile + row, j = tile.col * kTile + col;
+      a[i * params.d + j] = value;
+      a[j * params.d + i] = value;
+    }
+  }
+}
+
+}  // namespace
+
+template <typename T>
+int64_t gram_workspace_bytes(const GramParams& params, Stream stream) {
+  const Plan plan(params);
+  return plan.tiles * plan.groups * plan.tile_count() * static_cast<int64_t>(sizeof(double)) +
+         thread_count(stream) * Scratch<T>::bytes();
+}
+
+template <typename T>
+void gram_forward(double* a, const T* s, void* workspace, const GramParams& params, Stream stream) {
+  const Plan plan(params);
+  auto* sums = static_cast<double*>(workspace);
+  auto* scratch_memory = reinterpret_cast<char*>(sums + plan.tiles * plan.groups * plan.tile_count());
+  parallel_tasks(stream, plan.tiles * plan.groups, [&](int64_t task, int thread) {
+    const int64_t group = task % plan.groups;
+    const int64_t begin = plan.chunks * group / plan.groups * kChunk;
+    const int64_t end = std::min(params.m, plan.chunks * (group + 1) / plan.groups * kChunk);
+    const TileIndex tile(task / plan.groups, plan.tiles_per_side);
+    Scratch<T> scratch(scratch_memory + thread * Scratch<T>::bytes());
+    sum_tile(sums + task * plan.tile_count(), s, tile, begin, end, scratch, params);
+  });
+  parallel_tasks(stream, plan.tiles, [&](int64_t number, int) {
+    const TileIndex tile(number, plan.tiles_per_side);
+    store_tile(a, sums + number * plan.groups * plan.tile_count(), tile, plan, params);
+  });
+}
+
+template <typename T>
+void gram_difference(double* loss, T* difference, const double* a, const double* target, int d,
+                     Stream stream) {
+  *loss = reduce_sum(stream, int64_t{d} * d, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) difference[i] = static_cast<T>(a[i] - target[i]);
+    return sum_terms(begin, end, [&](int64_t i) { return (a[i] - target[i]) * (a[i] - target[i]); });
+  });
+}
+
+template <typename T>
+void gram_backward(T* ds, const T* s, const T* difference, double factor, bool accumulate,
+                   void* /*workspace*/, const GramParams& params, Stream stream) {
+  const int d = params.d;
+  const int64_t row_blocks = (params.m + kBackwardRows - 1) / kBackwardRows;
+  const int64_t col_blocks = (d + kBackwardCols - 1) / kBackwardCols;
+  parallel_tasks(stream, row_blocks * col_blocks, [&](int64_t task, int) {
+    const int64_t row = task % row_blocks * kBackwardRows;
+    const int col = static_cast<int>(task / row_blocks * kBackwardCols);
+    const int rows = static_cast<int>(std::min<int64_t>(kBackwardRows, params.m - row));
+    multiply(CblasNoTrans, rows, std::min(kBackwardCols, d - col), d, static_cast<T>(factor), s + row * d, d,
+             difference + col, d, accumulate ? T(1) : T(0), ds + row * d + col, d);
+  });
+}
+
+template int64_t gram_workspace_bytes<float>(const GramParams&, Stream);
+template int64_t gram_workspace_bytes<double>(const GramParams&, Stream);
+template void gram_forward(double*, const float*, void*, const GramParams&, Stream);
+template void gram_forward(double*, const double*, void*, const GramParams&, Stream);
+template void gram_difference(double*, float*, const double*, const double*, int, Stream);
+template void gram_difference(double*, double*, const double*, const double*, int, Stream);
+template void gram_backward(float*, const float*, const float*, double, bool, void*, const GramParams&,
+                            Stream);
+template void gram_backward(double*, const double*, const double*, double, bool, void*, const GramParams&,
+                            Stream);
+
+}  // namespace swag::cpu
