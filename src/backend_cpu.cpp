@@ -1,0 +1,407 @@
+// The CPU backend: checks what a kernel requires and picks its instantiation by dtype.
+#include <sched.h>
+
+#include <cassert>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "kernels/add.h"
+#include "kernels/batch_norm.h"
+#include "kernels/content_loss.h"
+#include "kernels/gram.h"
+#include "kernels/relu.h"
+#include "kernels/thread_pool.h"
+#include "kernels/total_variation.h"
+#include "src/backend.h"
+#include "src/error.h"
+#include "src/host_memory.h"
+
+// OpenBLAS's own; weak, so that another CBLAS, whose threads its owner must limit, links too.
+extern "C" __attribute__((weak)) void openblas_set_num_threads(int threads);
+
+namespace swag {
+namespace {
+
+constexpr int64_t kAlignment = 64;
+
+/// The cores that this process may run on.
+int available_cores() {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) == 0) return CPU_COUNT(&cores);
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+std::string mebibytes(int64_t bytes) { return std::to_string((bytes >> 20) + (bytes % (1 << 20) != 0)); }
+
+/// call(T()) with the C++ type of `dtype`: half precision does not exist on the CPU.
+template <typename Call>
+auto dispatch(DType dtype, Call&& call) {
+  assert(dtype == DType::kFloat64 || dtype == DType::kFloat32);
+  return dtype == DType::kFloat64 ? call(double()) : call(float());
+}
+
+[[maybe_unused]] bool same_map(const Tensor& a, const Tensor& b) {
+  return a.dtype == b.dtype && a.shape == b.shape && a.pitch >= a.shape.c && b.pitch >= b.shape.c;
+}
+[[maybe_unused]] bool same_dense(const Tensor& a, const Tensor& b) {
+  return same_map(a, b) && a.dense() && b.dense();
+}
+[[maybe_unused]] bool is_aligned(const void* data) {
+  return reinterpret_cast<uintptr_t>(data) % kAlignment == 0;
+}
+
+[[maybe_unused]] bool fits(const Tensor& y, const Tensor& x, const Conv2dParams& params) {
+  return x.dtype == y.dtype && x.shape == Shape{params.h, params.w, params.layer.c_in} &&
+         x.pitch == params.x_pitch && y.shape == Shape{params.h_out(), params.w_out(), params.layer.c_out} &&
+         y.pitch == params.y_pitch;
+}
+[[maybe_unused]] bool fits(const Tensor& y, const Tensor& x, const Pool2dParams& params) {
+  return x.dtype == y.dtype && x.shape == Shape{params.h, params.w, params.c} && x.pitch == params.x_pitch &&
+         y.shape == Shape{params.h_out(), params.w_out(), params.c} && y.pitch == params.y_pitch &&
+         2 * params.pad_h <= params.kh && 2 * params.pad_w <= params.kw && params.kh * params.kw <= 256;
+}
+
+ReluParams relu_params(const Tensor& x, const Tensor& y) { return {x.pixels(), x.shape.c, x.pitch, y.pitch}; }
+BatchNormParams batch_norm_params(const Tensor& x, const Tensor& y) {
+  return {x.pixels(), x.shape.c, x.pitch, y.pitch};
+}
+SoftmaxParams softmax_params(const Tensor& f, double temperature) {
+  assert(f.dense() && f.count() > 0 && temperature > 0);
+  return {f.pixels(), f.shape.c, temperature};
+}
+GramParams gram_params(const Shape& shape) { return {shape.pixels(), shape.c}; }
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(int threads) : pool_(threads), stream_(cpu::stream_of(pool_)) {
+    // Process-wide, alas; nothing in this library wants more.
+    if (openblas_set_num_threads) openblas_set_num_threads(1);
+  }
+
+  std::string description() const override {
+    const int threads = pool_.threads();
+    return "cpu, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+  }
+
+  int64_t available_bytes() const override { return available_host_memory_bytes(); }
+  void* allocate(int64_t bytes) override {
+    assert(bytes >= 0);
+    // Linux promises more memory than there is and kills later, so what cannot be is refused here.
+    const int64_t present = host_memory_bytes();
+    void* data = nullptr;
+    if (bytes <= present) {
+      data = std::aligned_alloc(kAlignment,
+                                static_cast<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment));
+    }
+    if (!data) {
+      throw Error(Status::kMemory, "cannot allocate " + mebibytes(bytes) +
+                                       " MiB of memory (this machine has " + mebibytes(present) +
+                                       " MiB): use a smaller size");
+    }
+    return data;
+  }
+  void deallocate(void* data) noexcept override { std::free(data); }
+  void upload(void* destination, const void* host, int64_t bytes) override { copy(destination, host, bytes); }
+  void download(void* host, const void* source, int64_t bytes) override { copy(host, source, bytes); }
+  void copy(void* destination, const void* source, int64_t bytes) override {
+    assert(bytes >= 0);
+    if (bytes > 0) std::memcpy(destination, source, static_cast<size_t>(bytes));
+  }
+  void zero(void* destination, int64_t bytes) override {
+    assert(bytes >= 0);
+    if (bytes > 0) std::memset(destination, 0, static_cast<size_t>(bytes));
+  }
+
+  Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, Conv2dDirection direction, DType dtype) override {
+    return cpu::conv2d_choose(layer, direction, dtype == DType::kFloat64);
+  }
+  int64_t conv2d_packed_bytes(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction,
+                              DType dtype) override {
+    assert(algorithm != Conv2dAlgorithm::kAuto);
+    return dispatch(dtype, [&](auto t) {
+      return cpu::conv2d_packed_count<decltype(t)>(layer, algorithm, direction) * size_of(dtype);
+    });
+  }
+  void conv2d_pack(void* packed, const void* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
+                   Conv2dDirection direction, DType dtype) override {
+    assert(algorithm != Conv2dAlgorithm::kAuto && is_aligned(packed));
+    dispatch(dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::conv2d_pack(static_cast<T*>(packed), static_cast<const T*>(weight), layer, algorithm, direction,
+                       stream_);
+    });
+  }
+  int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction,
+                                 DType dtype) override {
+    return dispatch(
+        dtype, [&](auto t) { return cpu::conv2d_workspace_bytes<decltype(t)>(params, direction, stream_); });
+  }
+  void conv2d_forward(const Tensor& y, const Tensor& x, const void* packed, const ForwardEpilogue& epilogue,
+                      const Conv2dParams& params, void* workspace) override {
+    assert(fits(y, x, params) && is_aligned(packed) && is_aligned(workspace));
+    assert(!epilogue.mask || epilogue.relu);
+    dispatch(x.dtype, [&](auto t) {
+      using T = decltype(t);
+      const Conv2dForwardEpilogue<T> typed{static_cast<const T*>(epilogue.bias),
+                                           static_cast<const T*>(epilogue.residual), epilogue.relu,
+                                           epilogue.mask};
+      cpu::conv2d_forward(y.as<T>(), x.as<T>(), static_cast<const T*>(packed), typed, params, workspace,
+                          stream_);
+    });
+  }
+  void conv2d_backward_data(const Tensor& dx, const Tensor& dy, const void* packed,
+                            const BackwardEpilogue& epilogue, const Conv2dParams& params,
+                            void* workspace) override {
+    assert(fits(dy, dx, params) && is_aligned(packed) && is_aligned(workspace));
+    dispatch(dx.dtype, [&](auto t) {
+      using T = decltype(t);
+      const Conv2dBackwardEpilogue<T> typed{static_cast<const T*>(epilogue.addend), epilogue.mask};
+      cpu::conv2d_backward_data(dx.as<T>(), dy.as<T>(), static_cast<const T*>(packed), typed, params,
+                                workspace, stream_);
+    });
+  }
+
+  void batch_norm_forward(const Tensor& y, const Tensor& x, const void* scale, const void* shift) override {
+    assert(same_map(x, y));
+    dispatch(x.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::batch_norm_forward(y.as<T>(), x.as<T>(), static_cast<const T*>(scale),
+                              static_cast<const T*>(shift), batch_norm_params(x, y), stream_);
+    });
+  }
+  void batch_norm_backward(const Tensor& dx, const Tensor& dy, const void* scale) override {
+    assert(same_map(dx, dy));
+    dispatch(dx.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::batch_norm_backward(dx.as<T>(), dy.as<T>(), static_cast<const T*>(scale),
+                               batch_norm_params(dx, dy), stream_);
+    });
+  }
+  void relu_forward(const Tensor& y, uint32_t* mask, const Tensor& x) override {
+    assert(same_map(x, y));
+    dispatch(x.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::relu_forward(y.as<T>(), mask, x.as<T>(), relu_params(x, y), stream_);
+    });
+  }
+  void relu_backward(const Tensor& dx, const Tensor& dy, const uint32_t* mask) override {
+    assert(same_map(dx, dy) && mask);
+    dispatch(dx.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::relu_backward(dx.as<T>(), dy.as<T>(), mask, relu_params(dx, dy), stream_);
+    });
+  }
+  void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) override {
+    assert(same_map(y, a) && same_map(y, b));
+    dispatch(y.dtype, [&](auto t) {
+      using T = decltype(t);
+      const AddParams params{y.pixels(), y.shape.c, a.pitch, b.pitch, y.pitch};
+      cpu::add_forward(y.as<T>(), a.as<T>(), b.as<T>(), params, stream_);
+    });
+  }
+  void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
+                          const Pool2dParams& params) override {
+    assert(fits(y, x, params));
+    dispatch(x.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::max_pool2d_forward(y.as<T>(), position, x.as<T>(), params, stream_);
+    });
+  }
+  void max_pool2d_backward(const Tensor& dx, const Tensor& dy, const uint8_t* position,
+                           const Pool2dParams& params) override {
+    assert(fits(dy, dx, params) && position);
+    dispatch(dx.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::max_pool2d_backward(dx.as<T>(), dy.as<T>(), position, params, stream_);
+    });
+  }
+  void avg_pool2d_forward(const Tensor& y, const Tensor& x, const Pool2dParams& params) override {
+    assert(fits(y, x, params));
+    dispatch(x.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::avg_pool2d_forward(y.as<T>(), x.as<T>(), params, stream_);
+    });
+  }
+  void avg_pool2d_backward(const Tensor& dx, const Tensor& dy, const Pool2dParams& params) override {
+    assert(fits(dy, dx, params));
+    dispatch(dx.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::avg_pool2d_backward(dx.as<T>(), dy.as<T>(), params, stream_);
+    });
+  }
+
+  void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) override {
+    dispatch(f.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::softmax_statistics<T>(statistics, f.as<T>(), softmax_params(f, temperature), stream_);
+    });
+  }
+  void softmax_forward(const Tensor& s, const Tensor& f, const SoftmaxStatistics* statistics,
+                       double temperature) override {
+    assert(same_dense(s, f));
+    dispatch(f.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::softmax_forward(s.as<T>(), f.as<T>(), statistics, softmax_params(f, temperature), stream_);
+    });
+  }
+  void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s, double* scratch,
+                        double temperature) override {
+    assert(same_dense(df, ds) && same_dense(df, s));
+    dispatch(s.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::softmax_backward(df.as<T>(), ds.as<T>(), s.as<T>(), scratch, softmax_params(s, temperature),
+                            stream_);
+    });
+  }
+  void softmax_channel_forward(const Tensor& s, const Tensor& f, double temperature) override {
+    assert(same_dense(s, f));
+    dispatch(f.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::softmax_channel_forward(s.as<T>(), f.as<T>(), softmax_params(f, temperature), stream_);
+    });
+  }
+  void softmax_channel_backward(const Tensor& df, const Tensor& ds, const Tensor& s,
+                                double temperature) override {
+    assert(same_dense(df, ds) && same_dense(df, s));
+    dispatch(s.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::softmax_channel_backward(df.as<T>(), ds.as<T>(), s.as<T>(), softmax_params(s, temperature),
+                                    stream_);
+    });
+  }
+  void scale(const Tensor& y, const Tensor& x, double factor) override {
+    assert(same_dense(y, x));
+    dispatch(x.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::scale(y.as<T>(), x.as<T>(), factor, x.count(), stream_);
+    });
+  }
+  double softmax_entropy(const Tensor& f, double temperature) override {
+    return dispatch(f.dtype, [&](auto t) {
+      using T = decltype(t);
+      return cpu::softmax_entropy<T>(f.as<T>(), softmax_params(f, temperature), stream_);
+    });
+  }
+  double softmax_channel_entropy(const Tensor& f, double temperature) override {
+    return dispatch(f.dtype, [&](auto t) {
+      using T = decltype(t);
+      return cpu::softmax_channel_entropy<T>(f.as<T>(), softmax_params(f, temperature), stream_);
+    });
+  }
+
+  int64_t gram_workspace_bytes(Shape shape, DType dtype) override {
+    return dispatch(
+        dtype, [&](auto t) { return cpu::gram_workspace_bytes<decltype(t)>(gram_params(shape), stream_); });
+  }
+  void gram_forward(double* a, const Tensor& s, void* workspace) override {
+    assert(s.dense() && s.count() > 0 && is_aligned(workspace));
+    dispatch(s.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::gram_forward<T>(a, s.as<T>(), workspace, gram_params(s.shape), stream_);
+    });
+  }
+  void gram_difference(double* loss, void* difference, const double* a, const double* target, int d,
+                       DType dtype) override {
+    assert(d > 0);
+    dispatch(dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::gram_difference(loss, static_cast<T*>(difference), a, target, d, stream_);
+    });
+  }
+  void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
+                     bool accumulate, void* workspace) override {
+    assert(same_dense(ds, s) && ds.data != s.data && is_aligned(workspace));
+    dispatch(s.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::gram_backward(ds.as<T>(), s.as<T>(), static_cast<const T*>(difference), factor, accumulate,
+                         workspace, gram_params(s.shape), stream_);
+    });
+  }
+  void content_loss_forward(double* loss, const Tensor& s, const Tensor& target) override {
+    assert(same_dense(s, target));
+    dispatch(s.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::content_loss_forward<T>(loss, s.as<T>(), target.as<T>(), s.count(), stream_);
+    });
+  }
+  void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
+                             bool accumulate) override {
+    assert(same_dense(ds, s) && same_dense(s, target));
+    dispatch(s.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::content_loss_backward(ds.as<T>(), s.as<T>(), target.as<T>(), factor, accumulate, s.count(),
+                                 stream_);
+    });
+  }
+  void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) override {
+    assert(same_dense(dx, x) && dx.data != x.data);
+    dispatch(x.dtype, [&](auto t) {
+      using T = decltype(t);
+      const TotalVariationParams params{x.shape.h, x.shape.w, x.shape.c};
+      cpu::total_variation(loss, dx.as<T>(), x.as<T>(), factor, params, stream_);
+    });
+  }
+
+  std::vector<double> multi_dot(const std::vector<const Tensor*>& left,
+                                const std::vector<const Tensor*>& right) override {
+    assert(!left.empty() && !right.empty());
+    std::vector<double> results(left.size() * right.size());
+    dispatch(left[0]->dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::multi_dot(results.data(), pointers<T>(left, *left[0]).data(), static_cast<int>(left.size()),
+                     pointers<T>(right, *left[0]).data(), static_cast<int>(right.size()), left[0]->count(),
+                     stream_);
+    });
+    return results;
+  }
+  void linear_combination(const Tensor& y, const std::vector<double>& coefficients,
+                          const std::vector<const Tensor*>& vectors) override {
+    assert(y.dense() && coefficients.size() == vectors.size());
+    dispatch(y.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::linear_combination(y.as<T>(), coefficients.data(), pointers<T>(vectors, y).data(),
+                              static_cast<int>(vectors.size()), y.count(), stream_);
+    });
+  }
+  VectorNorms vector_norms(const Tensor& x) override {
+    assert(x.dense());
+    return dispatch(x.dtype, [&](auto t) {
+      using T = decltype(t);
+      return cpu::vector_norms<T>(x.as<T>(), x.count(), stream_);
+    });
+  }
+  void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
+                 const AdamParams& params) override {
+    assert(same_dense(x, m) && same_dense(x, v) && same_dense(x, g) && params.step >= 1);
+    dispatch(x.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::adam_step(x.as<T>(), m.as<T>(), v.as<T>(), g.as<T>(), params, x.count(), stream_);
+    });
+  }
+
+ private:
+  /// The data of vectors that are dense and shaped like `model`.
+  template <typename T>
+  static std::vector<const T*> pointers(const std::vector<const Tensor*>& vectors, const Tensor& model) {
+    std::vector<const T*> data;
+    for (const Tensor* vector : vectors) {
+      assert(same_dense(*vector, model));
+      data.push_back(vector->as<T>());
+    }
+    (void)model;
+    return data;
+  }
+
+  ThreadPool pool_;
+  Stream stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(int threads) {
+  assert(threads >= 0);
+  return std::make_unique<CpuBackend>(threads > 0 ? threads : available_cores());
+}
+
+}  // namespace swag

@@ -1,0 +1,128 @@
+// `swag dump`: what a run computes at its first evaluation, as a safetensors file, to be compared with a
+// reference.
+#include "src/dump.h"
+
+#include <optional>
+
+#include "src/capi_options.h"
+#include "src/cli/command.h"
+#include "src/cli/make_model.h"
+#include "src/cli/outputs.h"
+#include "src/error.h"
+#include "src/image/decode.h"
+#include "src/weights/safetensors.h"
+
+namespace swag::cli {
+namespace {
+
+struct DumpRequest {
+  Settings settings;
+  std::string content, image, out;
+  std::vector<std::string> styles;
+  bool double_signs = false;
+};
+
+std::optional<DumpRequest> parse_dump(const Arguments& arguments) {
+  CLI::App app("", "dump");
+  set_up(app, "swag dump --network NAME --weights FILE --content FILE --style FILE --out FILE [options]",
+         "Losses, pixel gradient and statistics of one evaluation, with every image at its decoded size.");
+  DumpRequest request;
+  app.add_option("--content", request.content, "Content image")->required()->type_name("FILE");
+  app.add_option("--style", request.styles, "Style images")->required()->type_name("FILE ...");
+  app.add_option("--image", request.image, "The image to evaluate; else the content")->type_name("FILE");
+  app.add_option("--out", request.out, "Safetensors file to write; replaced when it is there")
+      ->required()
+      ->type_name("FILE");
+  app.add_flag("--double-signs", request.double_signs,
+               "Take ReLU signs and pool positions from a run in double precision");
+  const OptionSet options(app, {"--no-resize",
+                                "--network",
+                                "--pooling",
+                                "--weights",
+                                "--seed",
+                                "--loss",
+                                "--content-weight",
+                                "--style-weight",
+                                "--tv-weight",
+                                "--style-layers",
+                                "--style-layer-weights",
+                                "--content-layers",
+                                "--content-layer-weights",
+                                "--style-blend",
+                                "--smoothing",
+                                "--smoothing-layers",
+                                "--temperature",
+                                "--entropy",
+                                "--device",
+                                "--threads",
+                                "--precision"});
+  if (!parse(app, arguments)) return std::nullopt;
+  request.settings.size = "as-is";
+  options.apply_to(request.settings);
+  expand(request.settings);
+  return request;
+}
+
+std::map<std::string, std::string> metadata(const DumpRequest& request) {
+  const Settings& settings = request.settings;
+  const auto text = [](double value) { return number_text(value); };
+  return {
+      {"network", settings.network},
+      {"weights", settings.weights},
+      {"smoothing", name_of(static_cast<Smoothing>(settings.api.smoothing))},
+      {"temperature", settings.api.temperature == 0 ? "auto" : text(settings.api.temperature)},
+      {"entropy", text(settings.api.entropy)},
+      {"loss", name_of(static_cast<LossMode>(settings.api.loss))},
+      {"content_weight", text(settings.api.content_weight)},
+      {"style_weight", text(settings.api.style_weight)},
+      {"style_taps", settings.style_layers},
+      {"content_tap", settings.content_layers},
+      {"precision", settings.api.precision == SWAG_DOUBLE ? "double" : "single"},
+      {"device", settings.device},
+  };
+}
+
+void write_dump(const std::string& path, const Dump& dump,
+                const std::map<std::string, std::string>& metadata) {
+  std::vector<SafetensorsOutput<double>> tensors;
+  for (const Dump::Entry& entry : dump.entries) {
+    tensors.push_back({entry.name, entry.shape, entry.values.data()});
+  }
+  write_safetensors(path, tensors, metadata);
+}
+
+}  // namespace
+
+int dump_command(const Arguments& arguments) {
+  const std::optional<DumpRequest> request = parse_dump(arguments);
+  if (!request) return 0;
+  check_file_output(request->out, true);
+  const Image content = load_image(request->content);
+  const Image image = request->image.empty() ? content : load_image(request->image);
+  std::vector<Image> styles;
+  for (const std::string& path : request->styles) styles.push_back(load_image(path));
+
+  const swag_options api = request->settings.options();
+  const StylizeOptions options = stylize_options(api);
+  const Model model = make_model(request->settings);
+  const auto backend = make_backend(request->settings.device, api.threads);
+  std::vector<double> blend = options.style_blend;
+  if (blend.empty()) blend.assign(styles.size(), 1.0);
+  if (blend.size() != styles.size()) {
+    throw Error(Status::kUsage, "--style-blend: give one number for each --style");
+  }
+  double sum = 0;
+  for (double share : blend) sum += share;
+  for (double& share : blend) share /= sum;
+
+  const auto evaluate = [&](DType dtype, const std::vector<std::vector<uint8_t>>* signs) {
+    return dump_objective(*backend, model, dtype, options.objective, content, styles, blend, image, signs);
+  };
+  const DType dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
+  std::optional<Dump> reference;
+  if (request->double_signs) reference = evaluate(DType::kFloat64, nullptr);
+  write_dump(request->out, evaluate(dtype, reference ? &reference->signs : nullptr), metadata(*request));
+  return 0;
+}
+
+}  // namespace swag::cli

@@ -1,0 +1,354 @@
+// `swag run`: the main job, through the public C API.
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "src/cli/check.h"
+#include "src/cli/command.h"
+#include "src/cli/outputs.h"
+#include "src/cli/pixels.h"
+#include "src/cli/progress_bar.h"
+#include "src/cli/run_log.h"
+#include "src/cli/signals.h"
+#include "src/cli/weights_search.h"
+#include "src/file.h"
+#include "src/image/decode.h"
+#include "src/image/encode.h"
+#include "src/image/grid.h"
+#include "src/options.h"
+
+namespace swag::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMostOptionBytes = 1 << 20;
+
+constexpr char kUsage[] = "swag CONTENT STYLE [STYLE ...] -o OUT [options]";
+constexpr char kDescription[] =
+    "Paints CONTENT in the manner of STYLE, by optimising its pixels against the features of a convolutional "
+    "network.";
+
+using ModelHandle = std::unique_ptr<swag_model, decltype(&swag_model_free)>;
+using ContextHandle = std::unique_ptr<swag_context, decltype(&swag_end)>;
+
+// ---------------------------------------------------------------- what is asked for
+
+struct Request {
+  Settings settings;
+  std::vector<std::string> images;  // content, styles
+  bool show_options = false;
+};
+
+std::string footer() {
+  std::string text = "Other commands, each with a --help of its own:\n";
+  for (const Command& command : commands()) {
+    char line[128];
+    std::snprintf(line, sizeof line, "  swag %-23s %s\n", command.name, command.summary);
+    text += line;
+  }
+  return text +
+         "\nExit codes: 0 done, 2 usage, 3 image, 4 weights, 5 device, 6 memory, 7 diverged, 8 output, 130 "
+         "interrupted.";
+}
+
+/// The text of a JSON file, or the description in a picture that swag wrote.
+std::string options_text(const std::string& path) {
+  const std::vector<uint8_t> bytes = read_file(path, Status::kUsage, int64_t{1} << 30);
+  const auto first =
+      std::find_if(bytes.begin(), bytes.end(), [](uint8_t byte) { return !std::isspace(byte); });
+  const bool json =
+      static_cast<int64_t>(bytes.size()) <= kMostOptionBytes && first != bytes.end() && *first == '{';
+  const std::string text = json ? std::string(bytes.begin(), bytes.end()) : read_description(path);
+  if (text.empty()) {
+    throw Error(Status::kUsage, path +
+                                    ": neither JSON nor a picture that says how swag made it; make a file of "
+                                    "options with --show-options");
+  }
+  return text;
+}
+
+/// Nothing when only help was asked for.
+std::optional<Request> parse_request(const Arguments& arguments) {
+  CLI::App app("", "run");
+  set_up(app, kUsage, kDescription);
+  app.footer(footer());
+  Request request;
+  std::string preset = "default", options_from;
+  app.add_option("images", request.images, "CONTENT and STYLE pictures");
+  std::vector<std::string> names;
+  for (const Preset& known : presets()) names.push_back(known.name);
+  app.add_option("--preset", preset, "Where the other options start from [default]")
+      ->type_name(joined(names, "|"))
+      ->group(kGeneralGroup);
+  app.add_option("--options-from", options_from, "Options of a JSON file, or of a picture that swag wrote")
+      ->type_name("FILE")
+      ->group(kGeneralGroup);
+  app.add_flag("--show-options", request.show_options, "Print all options in full, as JSON, and stop")
+      ->group(kGeneralGroup);
+  const OptionSet options(app);
+  if (!parse(app, arguments)) return std::nullopt;
+
+  Settings& settings = request.settings;
+  try {
+    settings.load_preset(preset);
+  } catch (const Error& error) {
+    throw Error(error.status(), std::string("--preset: ") + error.what());
+  }
+  if (!options_from.empty()) apply_json(settings, options_text(options_from), options_from);
+  options.apply_to(settings);
+  return request;
+}
+
+/// What can be told to be wrong before a file is read.
+void check_request(const Request& request) {
+  const Settings& settings = request.settings;
+  if (request.images.size() < 2) {
+    throw Error(Status::kUsage,
+                std::string(request.images.empty() ? "no content and style image" : "no style image") +
+                    "; usage: " + kUsage + ", see 'swag --help'");
+  }
+  if (settings.output.empty()) throw Error(Status::kUsage, "no output; give -o FILE.png or FILE.jpg");
+  const size_t shares = parse_list(settings.style_blend).size(), styles = request.images.size() - 1;
+  if (shares > 0 && shares != styles) {
+    throw Error(Status::kUsage, "--style-blend: " + std::to_string(shares) + " numbers for " +
+                                    std::to_string(styles) + " style images; give one for each");
+  }
+  if (settings.api.init == SWAG_INIT_IMAGE && settings.init_image.empty()) {
+    throw Error(Status::kUsage, "--init: 'image' needs the picture to start from; give --init-image FILE");
+  }
+}
+
+void check_outputs(const Settings& settings) {
+  check_output_path(settings.output, settings.overwrite);
+  if (!settings.grid.empty()) check_output_path(settings.grid, settings.overwrite);
+  if (!settings.save_weights.empty()) check_file_output(settings.save_weights, settings.overwrite);
+  if (settings.save_every == 0) return;
+  const int64_t most = int64_t{settings.api.iterations} * settings.api.scales;
+  for (int64_t steps = settings.save_every; steps < most; steps += settings.save_every) {
+    check_output_path(numbered(settings.output, static_cast<int>(steps)), settings.overwrite);
+  }
+}
+
+// ---------------------------------------------------------------- the run
+
+class Run {
+ public:
+  explicit Run(const Request& request)
+      : settings_(request.settings), paths_(request.images), log_(settings_.log), bar_(settings_.quiet) {}
+
+  int run();
+
+ private:
+  void load_images();
+  void make_model();
+  void fit_model();
+  swag_pooling pooling() const;
+  swag_status optimise(swag_context* context, swag_progress& progress);
+  void save(const swag_context* context, const std::string& path);
+  void save_grid(const swag_context* context);
+  Image picture(const swag_context* context) const;
+  std::string description() const;
+  void checked(swag_status status) const;
+  int finish(swag_status status, const std::string& reason, const swag_progress& progress);
+
+  static int on_progress(const swag_progress* progress, void* run);
+  static int on_fit_progress(const swag_progress* progress, void* run);
+  static void on_log(swag_log_level level, const char* message, void* run);
+
+  Settings settings_;
+  std::vector<std::string> paths_;
+  RunLog log_;
+  Stopwatch total_;
+  ProgressBar bar_;
+  InterruptGuard guard_;
+  std::vector<Pixels> images_;  // content, styles, the initial one where there is one
+  std::vector<swag_image> views_;
+  int output_w_ = 0, output_h_ = 0;
+  bool alpha_ = false;
+  ModelHandle model_{nullptr, swag_model_free};
+};
+
+int Run::on_progress(const swag_progress* progress, void* run) {
+  Run& self = *static_cast<Run*>(run);
+  self.log_.write(*progress, self.bar_.seconds());
+  self.bar_.update(*progress);
+  return InterruptGuard::signal() != 0;
+}
+
+int Run::on_fit_progress(const swag_progress* progress, void* run) {
+  static_cast<Run*>(run)->bar_.update(*progress);
+  return InterruptGuard::signal() != 0;
+}
+
+void Run::on_log(swag_log_level level, const char* message, void* run) {
+  Run& self = *static_cast<Run*>(run);
+  if (level == SWAG_LOG_VERBOSE && !self.settings_.verbose) return;
+  self.bar_.message((level == SWAG_LOG_WARNING ? "warning: " : "") + std::string(message));
+}
+
+/// check(), with the names of files in place of what the library calls their images.
+void Run::checked(swag_status status) const {
+  if (status == SWAG_OK) return;
+  std::string message = swag_last_error();
+  for (size_t i = 0; i < images_.size(); ++i) {
+    const std::string place = i == 0              ? "content image"
+                              : i < paths_.size() ? "style image " + std::to_string(i)
+                                                  : "initial image";
+    if (message.compare(0, place.size() + 1, place + ":") != 0) continue;
+    message.replace(0, place.size(), i < paths_.size() ? paths_[i] : settings_.init_image);
+    break;
+  }
+  throw Error(static_cast<Status>(status), message);
+}
+
+void Run::load_images() {
+  if (!settings_.init_image.empty()) paths_.push_back(settings_.init_image);
+  for (const std::string& path : paths_) {
+    const Image image = load_image(path);
+    if (images_.empty()) alpha_ = !image.alpha.empty();
+    images_.emplace_back(image);
+  }
+  if (!settings_.init_image.empty()) paths_.pop_back();
+  for (Pixels& image : images_) views_.push_back(image.view());
+  const swag_options options = settings_.options();
+  checked(swag_output_size(&options, views_[0].width, views_[0].height, &output_w_, &output_h_));
+}
+
+void Run::fit_model() {
+  bar_.begin("fitting " + settings_.network + " to the images");
+  swag_options options = settings_.options();
+  options.progress = on_fit_progress;
+  options.progress_user = this;
+  swag_model* model = nullptr;
+  checked(swag_model_fit(settings_.network.c_str(), pooling(), options.seed, &options, &views_[0], &views_[1],
+                         static_cast<int>(paths_.size()) - 1, &model));
+  model_.reset(model);
+}
+
+swag_pooling Run::pooling() const {
+  return settings_.pooling == "avg" ? SWAG_POOLING_AVERAGE : SWAG_POOLING_MAX;
+}
+
+void Run::make_model() {
+  const std::string warning = resolve_weights(settings_);
+  if (!warning.empty()) on_log(SWAG_LOG_WARNING, warning.c_str(), this);
+  const char* network = settings_.network.c_str();
+  swag_model* model = nullptr;
+  uint64_t seed = settings_.api.seed;
+  if (settings_.weights == "fitted") return fit_model();
+  if (settings_.weights == "random") {
+    checked(swag_model_random(network, pooling(), seed, &model));
+  } else if (parse_splitmix(settings_.weights, seed)) {
+    checked(swag_model_splitmix(network, pooling(), seed, &model));
+  } else {
+    checked(swag_model_load(network, pooling(), weight_file(settings_.weights).c_str(), &model));
+  }
+  model_.reset(model);
+}
+
+/// Step by step, with the pictures in between.
+swag_status Run::optimise(swag_context* context, swag_progress& progress) {
+  progress.struct_size = sizeof progress;
+  int steps = 0;
+  do {
+    const swag_status status = swag_step(context, &progress);
+    if (status != SWAG_OK) return status;
+    ++steps;
+    if (settings_.save_every > 0 && steps % settings_.save_every == 0 && !progress.done) {
+      save(context, numbered(settings_.output, steps));
+    }
+  } while (!progress.done);
+  return SWAG_OK;
+}
+
+std::string Run::description() const {
+  const auto name = [](const std::string& path) { return fs::path(path).filename().string(); };
+  nlohmann::ordered_json json = {{"program", std::string("swag ") + swag_version()},
+                                 {"content", name(paths_[0])}};
+  for (size_t i = 1; i < paths_.size(); ++i) json["styles"].push_back(name(paths_[i]));
+  if (!settings_.init_image.empty()) json["init_image"] = name(settings_.init_image);
+  json["weights_source"] = swag_model_source(model_.get());
+  json.update(to_json(settings_));
+  json["weights"] = shareable_name(settings_.weights);
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+Image Run::picture(const swag_context* context) const {
+  Pixels pixels(output_h_, output_w_, alpha_);
+  swag_image view = pixels.view();
+  checked(swag_get_image(context, &view));
+  return pixels.image();
+}
+
+void Run::save(const swag_context* context, const std::string& path) {
+  save_image(path, picture(context), settings_.jpeg_quality, description());
+}
+
+void Run::save_grid(const swag_context* context) {
+  std::vector<Image> row;
+  for (size_t i = 0; i < paths_.size(); ++i) row.push_back(images_[i].image());
+  row.push_back(picture(context));
+  save_image(settings_.grid, side_by_side(row), settings_.jpeg_quality, description());
+}
+
+int Run::finish(swag_status status, const std::string& reason, const swag_progress& progress) {
+  bar_.clear();
+  const int signal = InterruptGuard::signal();
+  if (status == SWAG_INTERRUPTED || status == SWAG_DIVERGED) {
+    std::fprintf(stderr, "swag: %s; %s is the best picture so far\n", reason.c_str(),
+                 settings_.output.c_str());
+    return status == SWAG_INTERRUPTED && signal != 0 ? 128 + signal : status;
+  }
+  char numbers[160];
+  std::snprintf(numbers, sizeof numbers, "%dx%d, %lld evaluations, %.1f s, loss %.4g", output_w_, output_h_,
+                static_cast<long long>(progress.evaluations), total_.seconds(), progress.loss);
+  bar_.message(settings_.output + ": " + numbers);
+  return 0;
+}
+
+int Run::run() {
+  load_images();
+  make_model();
+  if (!settings_.save_weights.empty()) check(swag_model_save(model_.get(), settings_.save_weights.c_str()));
+  bar_.begin();
+  swag_options options = settings_.options();
+  options.progress = on_progress;
+  options.log = on_log;
+  options.progress_user = options.log_user = this;
+  swag_context* begun = nullptr;
+  const swag_image* init = settings_.init_image.empty() ? nullptr : &views_.back();
+  checked(swag_begin(model_.get(), &options, &views_[0], &views_[1], static_cast<int>(paths_.size()) - 1,
+                     init, &begun));
+  const ContextHandle context(begun, swag_end);
+
+  swag_progress progress = {};
+  const swag_status status = optimise(context.get(), progress);
+  const std::string reason = status == SWAG_OK ? "" : swag_last_error();
+  if (status != SWAG_OK && status != SWAG_INTERRUPTED && status != SWAG_DIVERGED) checked(status);
+  save(context.get(), settings_.output);
+  if (!settings_.grid.empty()) save_grid(context.get());
+  return finish(status, reason, progress);
+}
+
+}  // namespace
+
+int run_command(const Arguments& arguments) {
+  std::optional<Request> request = parse_request(arguments);
+  if (!request) return 0;
+  if (request->show_options) {
+    expand(request->settings);
+    resolve_weights(request->settings);
+    std::printf("%s\n", to_json(request->settings).dump(2).c_str());
+    return 0;
+  }
+  check_request(*request);
+  expand(request->settings);
+  check_outputs(request->settings);
+  return Run(*request).run();
+}
+
+}  // namespace swag::cli

@@ -1,0 +1,45 @@
+// Which weights a run takes, and where the program's own files lie.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "src/cli/settings.h"
+
+namespace swag::cli {
+
+/// Where NETWORK.safetensors is looked for: $SWAG_WEIGHTS when it is a folder, weights/ beside the program
+/// (or above it, or in its share folder), the user's data directory.
+std::vector<std::string> weight_folders();
+
+/// The user's data directory for weights, where fetched ones go; it need not exist.
+std::string user_weight_folder();
+
+/// Where convert_weights.py is looked for.
+std::vector<std::string> converter_folders();
+
+/// The file that $SWAG_WEIGHTS names, for every network; empty when it is a folder or not set. Throws
+/// Error(kWeights) when it names nothing.
+std::string weights_of_environment();
+
+/// The file that `--weights auto` takes for a network: weights_of_environment(), then NETWORK.safetensors in
+/// the folders. Empty when there is none.
+std::string find_weights(const std::string& network);
+
+/// The file that --weights names: as it stands, or else by its bare name in the folders. Throws
+/// Error(kWeights).
+std::string weight_file(const std::string& name);
+
+/// Whether --weights names a file, not a way to make weights.
+bool is_weight_file(const std::string& weights);
+
+/// For `splitmix:SEED`, its seed; false for anything else. Throws Error(kUsage) for a seed that is none.
+bool parse_splitmix(const std::string& weights, uint64_t& seed);
+
+/// Turns `auto` into what it stands for, of the weights and of the pooling. Returns a warning, or nothing.
+std::string resolve_weights(Settings& settings);
+
+/// A file of the folders by its bare name, others as they are: a picture need not tell the names of private
+/// folders.
+std::string shareable_name(const std::string& weights);
+
+}  // namespace swag::cli

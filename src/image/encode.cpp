@@ -1,0 +1,155 @@
+#include "src/image/encode.h"
+
+#include <stb/stb_image_write.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "src/file.h"
+#include "src/image/chunks.h"
+
+namespace swag {
+namespace {
+
+namespace fs = std::filesystem;
+using Bytes = std::vector<uint8_t>;
+
+// PNG: an iTXt chunk "keyword\0 flag method language\0 translated\0 text", here uncompressed and without
+// language. JPEG: comment segments, each with the keyword and a space, because other programs write comments
+// too.
+constexpr char kPngPrefix[] = "swag\0\0\0\0";
+constexpr size_t kPngPrefixSize = sizeof kPngPrefix;  // with the last NUL
+constexpr char kJpegPrefix[] = "swag ";
+constexpr size_t kJpegPrefixSize = sizeof kJpegPrefix - 1;
+constexpr size_t kSegmentText = 65533 - kJpegPrefixSize;
+
+enum class Format { kUnknown, kPng, kJpeg };
+
+Format format_of(const std::string& path) {
+  std::string suffix = fs::path(path).extension().string();
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  if (suffix == ".png") return Format::kPng;
+  return suffix == ".jpg" || suffix == ".jpeg" ? Format::kJpeg : Format::kUnknown;
+}
+
+[[noreturn]] void fail(const std::string& path, const std::string& what) {
+  throw Error(Status::kOutput, path + ": " + what);
+}
+
+void append(void* context, void* data, int size) {
+  auto& bytes = *static_cast<Bytes*>(context);
+  const auto* begin = static_cast<const uint8_t*>(data);
+  bytes.insert(bytes.end(), begin, begin + size);
+}
+
+void check_suffix(const std::string& path) {
+  if (format_of(path) == Format::kUnknown) fail(path, "unknown suffix; write to .png, .jpg or .jpeg");
+}
+
+uint8_t eight_bits(float value) {
+  return static_cast<uint8_t>(std::lround(std::min(1.0f, std::max(0.0f, value)) * 255.0f));
+}
+
+/// (h, w, 3), or (h, w, 4) when alpha is kept.
+Bytes pixels_of(const Image& image, bool keep_alpha) {
+  const size_t count = static_cast<size_t>(image.h) * image.w;
+  const int channels = keep_alpha ? 4 : 3;
+  Bytes pixels(count * channels);
+  for (size_t i = 0; i < count; ++i) {
+    for (int c = 0; c < 3; ++c) {
+      pixels[i * channels + c] = eight_bits(keep_alpha ? image.rgb[i * 3 + c] : over_white(image, i, c));
+    }
+    if (keep_alpha) pixels[i * channels + 3] = eight_bits(image.alpha[i]);
+  }
+  return pixels;
+}
+
+std::string big_endian_text(uint32_t value) {
+  std::string text;
+  for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(value >> shift & 0xff);
+  return text;
+}
+
+/// Behind the header chunk, which is always 25 bytes after the 8 of the signature.
+void insert_into_png(Bytes& file, const std::string& text) {
+  const std::string body = "iTXt" + std::string(kPngPrefix, kPngPrefixSize) + text;
+  const uint32_t sum = crc32(reinterpret_cast<const uint8_t*>(body.data()), body.size());
+  const std::string chunk =
+      big_endian_text(static_cast<uint32_t>(body.size() - 4)) + body + big_endian_text(sum);
+  file.insert(file.begin() + 33, chunk.begin(), chunk.end());
+}
+
+/// Behind the JFIF segment, in as many segments as it takes.
+void insert_into_jpeg(Bytes& file, const std::string& text) {
+  Bytes segments;
+  for (size_t at = 0; at < text.size(); at += kSegmentText) {
+    const size_t length = std::min(kSegmentText, text.size() - at), stated = length + kJpegPrefixSize + 2;
+    for (size_t byte : {size_t{0xff}, size_t{0xfe}, stated >> 8, stated & 0xff}) {
+      segments.push_back(static_cast<uint8_t>(byte));
+    }
+    segments.insert(segments.end(), kJpegPrefix, kJpegPrefix + kJpegPrefixSize);
+    segments.insert(segments.end(), text.begin() + at, text.begin() + at + length);
+  }
+  const size_t first = 4 + (size_t{file[4]} << 8 | file[5]);
+  file.insert(file.begin() + static_cast<std::ptrdiff_t>(first), segments.begin(), segments.end());
+}
+
+}  // namespace
+
+void check_output_path(const std::string& path, bool overwrite) {
+  if (path.empty()) fail("output", "its name is empty");
+  std::error_code error;
+  if (fs::is_directory(path, error)) fail(path, "is a folder; name a file");
+  check_suffix(path);
+  fs::path folder = fs::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  if (!fs::is_directory(folder, error))
+    fail(path, "there is no folder " + folder.string() + "; make it first");
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    fail(path, "the folder " + folder.string() + " is not writable");
+  if (!fs::exists(path, error)) return;
+  if (!overwrite) fail(path, "exists already; give --overwrite or another name");
+  if (!fs::is_regular_file(path, error)) fail(path, "is not a regular file");
+}
+
+void save_image(const std::string& path, const Image& image, int jpeg_quality,
+                const std::string& description) {
+  check_suffix(path);
+  const bool png = format_of(path) == Format::kPng, keep_alpha = png && !image.alpha.empty();
+  const Bytes pixels = pixels_of(image, keep_alpha);
+  const int channels = keep_alpha ? 4 : 3;
+  Bytes file;
+  const int done =
+      png ? stbi_write_png_to_func(append, &file, image.w, image.h, channels, pixels.data(),
+                                   image.w * channels)
+          : stbi_write_jpg_to_func(append, &file, image.w, image.h, channels, pixels.data(), jpeg_quality);
+  if (!done || file.size() < 33) fail(path, "the picture could not be encoded");
+  if (!description.empty()) png ? insert_into_png(file, description) : insert_into_jpeg(file, description);
+  atomic_write_file(path, file.data(), file.size());
+}
+
+std::string read_description(const std::string& path) {
+  const Bytes file = read_file(path, Status::kImage, int64_t{1} << 30);
+  std::string text;
+  if (is_png(file.data(), file.size())) {
+    for_each_png_chunk(file.data(), file.size(), [&](const char* type, const uint8_t* data, size_t length) {
+      if (std::memcmp(type, "iTXt", 4) != 0 || length < kPngPrefixSize) return;
+      if (std::memcmp(data, kPngPrefix, kPngPrefixSize) != 0) return;
+      text.assign(data + kPngPrefixSize, data + length);
+    });
+  } else if (is_jpeg(file.data(), file.size())) {
+    for_each_jpeg_segment(file.data(), file.size(), [&](uint8_t marker, const uint8_t* data, size_t length) {
+      if (marker != 0xfe || length < kJpegPrefixSize) return;
+      if (std::memcmp(data, kJpegPrefix, kJpegPrefixSize) != 0) return;
+      text.append(data + kJpegPrefixSize, data + length);
+    });
+  }
+  return text;
+}
+
+}  // namespace swag

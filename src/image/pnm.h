@@ -1,0 +1,24 @@
+// Binary PGM (P5) and PPM (P6), of any depth. stb reads them too, but not those of 16 bits, and no truncation
+// is seen.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "src/image/image.h"
+
+namespace swag {
+
+struct PnmHeader {
+  int h = 0, w = 0, channels = 0;
+  int largest = 0;     // the value that is white, up to 65535; two bytes a sample above 255
+  size_t samples = 0;  // their offset in the file
+};
+
+/// False for anything else. Numbers beyond 2^24 count as 2^24.
+bool parse_pnm(PnmHeader& header, const uint8_t* file, size_t size);
+
+/// Throws Error(kImage) where samples are missing.
+Image decode_pnm(const PnmHeader& header, const uint8_t* file, size_t size, const std::string& name);
+
+}  // namespace swag

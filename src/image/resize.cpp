@@ -1,0 +1,143 @@
+#include "src/image/resize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "src/error.h"
+
+namespace swag {
+namespace {
+
+constexpr int kLargestSide = 32768;
+constexpr double kPi = 3.14159265358979323846;
+
+double sinc(double x) { return x == 0 ? 1 : std::sin(kPi * x) / (kPi * x); }
+
+double lanczos3(double x) { return std::abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0; }
+
+double catmull_rom(double x) {
+  x = std::abs(x);
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+}
+
+/// The input samples that one output sample is made of.
+struct Taps {
+  int first = 0;
+  std::vector<double> weights;
+};
+
+std::vector<Taps> taps_for(int in, int out) {
+  const double ratio = static_cast<double>(in) / out;
+  const bool shrinks = ratio > 1;
+  const double stretch = shrinks ? ratio : 1, radius = (shrinks ? 3 : 2) * stretch;
+  std::vector<Taps> all(out);
+  for (int i = 0; i < out; ++i) {
+    const double centre = (i + 0.5) * ratio - 0.5;
+    const int first = std::max(0, static_cast<int>(std::ceil(centre - radius)));
+    const int last = std::min(in - 1, static_cast<int>(std::floor(centre + radius)));
+    Taps& taps = all[i];
+    taps.first = first;
+    double sum = 0;
+    for (int j = first; j <= last; ++j) {
+      const double x = (j - centre) / stretch;
+      taps.weights.push_back(shrinks ? lanczos3(x) : catmull_rom(x));
+      sum += taps.weights.back();
+    }
+    for (double& weight : taps.weights) weight /= sum;
+  }
+  return all;
+}
+
+/// Along the rows: (lines, in, c) -> (lines, out, c). Sums are taken in double for every T.
+template <typename T>
+std::vector<T> resize_lines(const std::vector<T>& map, int lines, int in, int c, int out) {
+  const std::vector<Taps> taps = taps_for(in, out);
+  std::vector<T> result(static_cast<size_t>(lines) * out * c);
+  std::vector<double> sums(c);
+  T* to = result.data();
+  for (int line = 0; line < lines; ++line) {
+    const T* from = map.data() + int64_t{line} * in * c;
+    for (const Taps& tap : taps) {
+      std::fill(sums.begin(), sums.end(), 0.0);
+      const T* sample = from + int64_t{tap.first} * c;
+      for (const double weight : tap.weights) {
+        for (int k = 0; k < c; ++k) sums[k] += weight * sample[k];
+        sample += c;
+      }
+      to = std::transform(sums.begin(), sums.end(), to, [](double sum) { return static_cast<T>(sum); });
+    }
+  }
+  return result;
+}
+
+template <typename T>
+std::vector<T> resize_values(const std::vector<T>& map, Size from, int c, Size to) {
+  std::vector<T> result = from.w == to.w ? map : resize_lines(map, from.h, from.w, c, to.w);
+  if (from.h != to.h) result = resize_lines(result, 1, from.h, to.w * c, to.h);  // a row is one sample
+  return result;
+}
+
+std::vector<float> resize_clamped(const std::vector<float>& map, Size from, int c, Size to) {
+  std::vector<float> result = resize_values(map, from, c, to);
+  for (float& value : result) value = std::min(1.0f, std::max(0.0f, value));
+  return result;
+}
+
+/// A whole number of pixels, or 0 for anything else.
+int parse_side(const std::string& text) {
+  if (text.empty() || text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos) return 0;
+  const int side = std::stoi(text);
+  return side <= kLargestSide ? side : 0;
+}
+
+}  // namespace
+
+SizeRule parse_size(const std::string& text) {
+  SizeRule rule;
+  if (text == "orig") {
+    rule.original = true;
+    return rule;
+  }
+  const size_t cross = text.find('x');
+  if (cross == std::string::npos) {
+    rule.longest = parse_side(text);
+    if (rule.longest > 0) return rule;
+  } else {
+    rule.w = parse_side(text.substr(0, cross));
+    rule.h = parse_side(text.substr(cross + 1));
+    if (rule.w > 0 && rule.h > 0) return rule;
+  }
+  throw Error(Status::kUsage, "--size '" + text + "' is not a size; give the longest side in pixels (1 to " +
+                                  std::to_string(kLargestSide) + "), WIDTHxHEIGHT, or orig");
+}
+
+std::string size_text(const SizeRule& rule) {
+  if (rule.original) return "orig";
+  return rule.w > 0 ? std::to_string(rule.w) + "x" + std::to_string(rule.h) : std::to_string(rule.longest);
+}
+
+Size target_size(const SizeRule& rule, int h, int w) {
+  if (rule.original) return {h, w};
+  if (rule.w > 0) return {rule.h, rule.w};
+  const double scale = static_cast<double>(rule.longest) / std::max(h, w);
+  const auto side = [&](int length) { return std::max(1, static_cast<int>(std::lround(length * scale))); };
+  return {side(h), side(w)};
+}
+
+std::vector<double> resize_map(const std::vector<double>& map, int h_in, int w_in, int c, int h, int w) {
+  return resize_values(map, {h_in, w_in}, c, {h, w});
+}
+
+Image resize(const Image& image, int h, int w) {
+  if (h == image.h && w == image.w) return image;
+  Image result;
+  result.h = h;
+  result.w = w;
+  result.rgb = resize_clamped(image.rgb, {image.h, image.w}, 3, {h, w});
+  if (!image.alpha.empty()) result.alpha = resize_clamped(image.alpha, {image.h, image.w}, 1, {h, w});
+  return result;
+}
+
+}  // namespace swag

@@ -1,0 +1,38 @@
+// Sizes and resampling of pictures.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "src/image/image.h"
+
+namespace swag {
+
+struct Size {
+  int h = 0, w = 0;
+  bool operator==(const Size& o) const { return h == o.h && w == o.w; }
+};
+
+/// What an output size is asked to be: the longest side, or width and height, or (none of them) the image's
+/// own.
+struct SizeRule {
+  int longest = 512;
+  int w = 0, h = 0;
+  bool original = false;
+};
+
+/// "512", "640x480" (width x height) or "orig". Throws Error(kUsage).
+SizeRule parse_size(const std::string& text);
+std::string size_text(const SizeRule& rule);
+
+/// The size the rule gives an image of h x w: with a longest side the other one is rounded to the nearest, at
+/// least 1.
+Size target_size(const SizeRule& rule, int h, int w);
+
+/// Antialiased: Lanczos-3 where a side shrinks, Catmull-Rom where it grows; the image itself when the size is
+/// equal. Weights sum to 1 at the borders too. The result is clamped to [0, 1].
+Image resize(const Image& image, int h, int w);
+
+/// The same without clamping, for any map (h_in, w_in, c) -> (h, w, c).
+std::vector<double> resize_map(const std::vector<double>& map, int h_in, int w_in, int c, int h, int w);
+
+}  // namespace swag

@@ -1,0 +1,91 @@
+// What a stylisation is asked to do, as one struct with one validate, and the presets.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/image/resize.h"  // SizeRule
+#include "src/parse.h"         // Range
+
+namespace swag {
+
+enum class Smoothing { kNone, kSoftmax, kChannel, kScale };
+enum class LossMode { kPaper, kAuthors, kBalanced };
+enum class Init { kContent, kRandom, kImage };
+enum class OptimizerKind { kLbfgs, kLbfgsPlain, kAdam };
+
+/// The numbers each option may have.
+namespace ranges {
+constexpr Range kWeight{0, 1e30};
+constexpr Range kTemperature{0, 1e30, true};
+constexpr Range kEntropy{0, 1, true, true};
+constexpr Range kStyleScale{0, 16, true};
+constexpr Range kLearningRate{0, 1e6, true};
+constexpr Range kIterations{0, 1000000};
+constexpr Range kHistory{1, 1000};
+constexpr Range kScales{1, 10};
+constexpr Range kThreads{0, 1024};
+}  // namespace ranges
+
+/// What the losses compare; the formulas are in docs/objective.md.
+struct ObjectiveOptions {
+  LossMode loss = LossMode::kBalanced;
+  double content_weight = 1;
+  double style_weight = 10;
+  double tv_weight = 0;                       // of the mean squared difference of neighbouring pixels
+  std::vector<std::string> style_layers;      // empty: the network's
+  std::vector<double> style_layer_weights;    // empty: 1 each
+  std::vector<std::string> content_layers;    // empty: the network's
+  std::vector<double> content_layer_weights;  // empty: 1 each
+  Smoothing smoothing = Smoothing::kNone;
+  std::vector<std::string> smoothing_layers;  // empty: all style and content layers
+  double temperature = 1;                     // 0: auto, the one that gives `entropy`
+  double entropy = 0.99;
+};
+
+struct StylizeOptions {
+  ObjectiveOptions objective;
+  SizeRule size;                    // of the output
+  bool resize = true;               // false: every image at its decoded size, one scale
+  double style_scale = 1;           // longest side of the style images relative to the output's
+  std::vector<double> style_blend;  // weight per style image; empty: 1 each
+  Init init = Init::kContent;
+  OptimizerKind optimizer = OptimizerKind::kLbfgs;
+  double learning_rate = 1;
+  int iterations = 60;  // per scale
+  int history = 10;
+  int scales = 3;  // coarse to fine, each half the size of the next
+  uint64_t seed = 0;
+  bool double_precision = false;
+
+  /// Throws Error(kUsage) naming the option, its value and what is allowed.
+  void validate() const;
+};
+
+/// A preset fixes the network too, which the C API leaves to its caller.
+struct Preset {
+  std::string name, summary;
+  std::string network;
+  std::optional<bool> average_pooling;  // none: by the weights, average for fitted ones
+  StylizeOptions options;
+};
+
+const std::vector<Preset>& presets();
+/// Throws Error(kUsage) that lists the names.
+const Preset& find_preset(const std::string& name);
+
+// Names of the command line and of JSON <-> values. The parsers throw Error(kUsage) that lists the names.
+const char* name_of(Smoothing value);
+const char* name_of(LossMode value);
+const char* name_of(Init value);
+const char* name_of(OptimizerKind value);
+Smoothing parse_smoothing(const std::string& name);
+LossMode parse_loss(const std::string& name);
+Init parse_init(const std::string& name);
+OptimizerKind parse_optimizer(const std::string& name);
+
+/// The customary step of an optimiser: 1 for L-BFGS, 0.05 (of a pixel's deviation) for Adam.
+double default_learning_rate(OptimizerKind optimizer);
+
+}  // namespace swag

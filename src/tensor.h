@@ -1,0 +1,53 @@
+// A view of a map (h, w, c) in a backend's memory. It owns nothing: memory is the backend's or the arena's.
+#pragma once
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+
+namespace swag {
+
+enum class DType : uint8_t { kFloat64, kFloat32, kFloat16, kBFloat16 };
+
+inline int64_t size_of(DType dtype) {
+  return dtype == DType::kFloat64 ? 8 : dtype == DType::kFloat32 ? 4 : 2;
+}
+
+template <typename T>
+struct DTypeOf;
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::kFloat64;
+};
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::kFloat32;
+};
+
+struct Shape {
+  int h = 0, w = 0, c = 0;
+  int64_t pixels() const { return int64_t{h} * w; }
+  int64_t count() const { return pixels() * c; }
+  bool operator==(const Shape& o) const { return h == o.h && w == o.w && c == o.c; }
+  bool operator!=(const Shape& o) const { return !(*this == o); }
+};
+
+struct Tensor {
+  void* data = nullptr;
+  DType dtype = DType::kFloat32;
+  Shape shape;
+  int64_t pitch = 0;  // elements from one pixel to the next, >= c: a slice of channels is a tensor too
+
+  Tensor() = default;
+  Tensor(void* data, DType dtype, Shape shape) : data(data), dtype(dtype), shape(shape), pitch(shape.c) {}
+
+  int64_t pixels() const { return shape.pixels(); }
+  int64_t count() const { return shape.count(); }
+  bool dense() const { return pitch == shape.c; }
+  template <typename T>
+  T* as() const {
+    assert(dtype == DTypeOf<T>::value);
+    return static_cast<T*>(data);
+  }
+};
+
+}  // namespace swag

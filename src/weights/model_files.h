@@ -1,0 +1,42 @@
+// Getting weight files: PyTorch's format converted, published files fetched, checked and converted. The work
+// is done by two programs that most machines have, curl and python3; both are looked up along PATH and run
+// without a shell.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "src/weights/manifest.h"
+
+namespace swag {
+
+struct ModelTools {
+  std::string curl = "curl";
+  std::string python = "python3";
+  std::string converter;  // path of convert_weights.py
+};
+
+/// The first of the folders' convert_weights.py. Throws Error(kWeights) that names the folders.
+std::string find_converter(const std::vector<std::string>& folders);
+
+/// Converts a PyTorch file to safetensors, classifiers left out. Throws Error(kWeights) for a file that
+/// cannot be read or must not, and when Python is missing; Error(kOutput) when `target` exists and may not be
+/// replaced, or cannot be written.
+void convert_model(const std::string& source, const std::string& target, const ModelTools& tools,
+                   bool overwrite = false);
+
+struct FetchOptions {
+  ModelTools tools;
+  bool keep = false;  // the downloaded .pth stays beside the converted file
+  /// Called several times a second while downloading; an exception ends the download and is passed on.
+  std::function<void(int64_t done, int64_t total)> progress;
+};
+
+/// Downloads `file` into `folder`, which must exist (an interrupted download is continued), checks size and
+/// SHA-256, converts it and checks the result as load_weights does. Returns the path of
+/// FOLDER/NAME.safetensors, which appears only when all went well; one that is there already is checked and
+/// returned. Throws Error(kWeights), with the way to do it by hand, and Error(kOutput) for the folder.
+std::string fetch_model(const ModelFile& file, const std::string& folder, const FetchOptions& options);
+
+}  // namespace swag
