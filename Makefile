@@ -1,0 +1,109 @@
+# swag without CMake. `make help` lists what there is to make.
+#
+#   CXX=clang++  CXXFLAGS=-O2  BUILD=build  PREFIX=/usr/local  DESTDIR=
+#   BLAS_LIBS=-lopenblas  WERROR=1 (warnings are errors)  SANITIZE=address,undefined
+
+BUILD ?= build
+PREFIX ?= /usr/local
+CXXFLAGS ?= -O3
+BLAS_LIBS ?= -lopenblas
+VERSION := $(shell sed -n 's/^\#define SWAG_VERSION_[MP][A-Z]* //p' include/swag.h | paste -sd.)
+SOVERSION := $(shell sed -n 's/^\#define SWAG_ABI_VERSION //p' include/swag.h)
+
+ifeq ($(filter -j% --jobs%,$(MAKEFLAGS)),)
+MAKEFLAGS += --jobs=$(shell nproc 2>/dev/null || echo 2)
+endif
+
+FLAGS := -std=c++17 -Wall -Wextra $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden -pthread -I. -Iinclude -MMD -MP \
+         $(if $(SANITIZE),-g -fsanitize=$(SANITIZE) -fno-sanitize-recover=all) $(CXXFLAGS)
+LINK := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+
+library_sources := $(wildcard kernels/*.cpp src/*.cpp src/image/*.cpp src/networks/*.cpp src/optimizers/*.cpp \
+                              src/weights/*.cpp)
+program_sources := $(wildcard src/cli/*.cpp)
+test_sources := $(wildcard tests/*.cpp)
+object = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
+library_objects := $(call object,$(library_sources))
+program_objects := $(call object,$(program_sources))
+test_objects := $(call object,$(test_sources))
+
+.PHONY: all test demo bench lint install clean help objects
+all: $(BUILD)/swag  ## build the program (installs what is missing first)
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+# ---------------------------------------------------------------- building
+
+$(BUILD)/dependencies: tools/install_dependencies.sh
+	@mkdir -p $(@D)
+	@CXX="$(CXX)" BLAS_LIBS="$(BLAS_LIBS)" tools/install_dependencies.sh
+	@touch $@
+
+# One source, several instruction sets: the fastest that the machine has is chosen at run time.
+ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+$(BUILD)/obj/%_avx2.o: FLAGS += -mavx2 -mfma
+$(BUILD)/obj/%_avx512.o: FLAGS += -mavx512f -mfma -mprefer-vector-width=512
+endif
+# stb shifts negative numbers to the left, as every compiler allows.
+$(BUILD)/obj/src/image/stb.o: FLAGS += $(if $(SANITIZE),-fno-sanitize=shift)
+$(BUILD)/obj/tests/%.o: FLAGS += -DSWAG_SOURCE_DIR='"$(CURDIR)"'
+
+$(BUILD)/obj/%.o: %.cpp | $(BUILD)/dependencies
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) -c $< -o $@
+
+objects: $(library_objects) $(program_objects) $(test_objects)
+
+$(BUILD)/libswag.a: $(library_objects)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/libswag.so: $(library_objects) src/swag.map
+	$(CXX) -shared -Wl,-soname,libswag.so.$(SOVERSION) -Wl,--version-script=src/swag.map -o $@ $(library_objects) \
+	  $(LINK) $(BLAS_LIBS)
+
+$(BUILD)/swag: $(program_objects) $(BUILD)/libswag.a
+	$(CXX) -o $@ $^ $(LINK) $(BLAS_LIBS)
+
+$(BUILD)/swag_tests: $(test_objects) $(BUILD)/libswag.a
+	$(CXX) -o $@ $^ $(LINK) $(BLAS_LIBS)
+
+-include $(patsubst %.o,%.d,$(library_objects) $(program_objects) $(test_objects))
+
+# ---------------------------------------------------------------- using
+
+test: $(BUILD)/swag $(BUILD)/swag_tests  ## build and run all tests
+	$(BUILD)/swag_tests
+	python3 tests/test_convert_weights.py
+	python3 tests/test_cli.py $(BUILD)/swag
+
+DEMO_SIZE ?= 512
+demo: $(BUILD)/swag  ## stylise the bundled pictures into build/demo.png and build/demo_grid.png
+	$(BUILD)/swag assets/content.jpg assets/style.jpg -o $(BUILD)/demo.png --size $(DEMO_SIZE) --overwrite \
+	  --grid $(BUILD)/demo_grid.png --iterations 50 $(DEMO_OPTIONS)
+
+bench: $(BUILD)/swag  ## time one evaluation of VGG19 and ResNet50 at 512x512
+	$(BUILD)/swag bench network --network vgg19 --size 512 --repeat 5
+	$(BUILD)/swag bench network --network resnet50 --size 512 --repeat 5
+
+lint:  ## formatting, and every warning of two compilers as an error
+	clang-format --dry-run -Werror $$(git ls-files '*.h' '*.cpp' '*.c')
+	$(MAKE) WERROR=1 BUILD=$(BUILD)/lint-gcc CXX=g++ CXXFLAGS=-O1 objects
+	$(MAKE) WERROR=1 BUILD=$(BUILD)/lint-clang CXX=clang++ CXXFLAGS=-O1 objects
+
+install: $(BUILD)/swag $(BUILD)/libswag.a $(BUILD)/libswag.so  ## program, libraries, header, pkg-config file
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
+	  $(DESTDIR)$(PREFIX)/share/swag
+	install -m 755 $(BUILD)/swag $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 include/swag.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(BUILD)/libswag.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(BUILD)/libswag.so $(DESTDIR)$(PREFIX)/lib/libswag.so.$(VERSION)
+	ln -sf libswag.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libswag.so.$(SOVERSION)
+	ln -sf libswag.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libswag.so
+	install -m 755 tools/convert_weights.py $(DESTDIR)$(PREFIX)/share/swag/
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBDIR@|lib|' -e 's|@BLAS_LIBS@|$(BLAS_LIBS)|' \
+	  tools/swag.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/swag.pc
+
+clean:  ## remove what was built
+	rm -rf $(BUILD)
