@@ -44,4 +44,20 @@ inline float exp_nonpositive(float x) {
 
 inline double exp_nonpositive(double x) { return std::exp(x); }
 
+// Blocks of them, with the widest vectors that the machine has (vector_clones.h).
+
+/// y = exp((f - max) * inverse_temperature), max >= f.
+void exp_differences(float* __restrict y, const float* __restrict f, int64_t count, float max,
+                     float inverse_temperature);
+void exp_differences(double* __restrict y, const double* __restrict f, int64_t count, double max,
+                     double inverse_temperature);
+
+/// The float64 sum.
+double sum_of(const float* __restrict values, int64_t count);
+double sum_of(const double* __restrict values, int64_t count);
+
+/// y = x * factor, multiplied in float64.
+void times(float* y, const float* x, int64_t count, double factor);
+void times(double* y, const double* x, int64_t count, double factor);
+
 }  // namespace swag::cpu

@@ -48,7 +48,10 @@ struct Exponent {
   T max, inverse_temperature;
   Exponent(const T* f, double max, double temperature)
       : f(f), max(static_cast<T>(max)), inverse_temperature(static_cast<T>(1 / temperature)) {}
-  T operator()(int64_t i) const { return (f[i] - max) * inverse_temperature; }
+  /// The exponentials of q(begin) ... q(begin + size - 1).
+  void exponentials(T* y, int64_t begin, int64_t size) const {
+    exp_differences(y, f + begin, size, max, inverse_temperature);
+  }
 };
 
 /// What the entropy of a softmax is made of: Z = sum of exp(q), and the sum of exp(q) * T q.
@@ -63,8 +66,8 @@ EntropySums entropy_sums(const Exponent<T>& exponent, int64_t begin, int64_t end
   for (int64_t i = begin; i < end; i += kBlock) {
     const int64_t size = std::min(kBlock, end - i);
     const T* f = exponent.f + i;
-    for (int64_t j = 0; j < size; ++j) exponential[j] = exp_nonpositive(exponent(i + j));
-    sums.z += sum_terms(0, size, [&](int64_t j) { return static_cast<double>(exponential[j]); });
+    exponent.exponentials(exponential, i, size);
+    sums.z += sum_of(exponential, size);
     // The difference in float64 stays finite where q, divided by a tiny temperature, does not.
     sums.weighted += sum_terms(0, size, [&](int64_t j) {
       return static_cast<double>(exponential[j]) * (static_cast<double>(f[j]) - exponent.max);
@@ -92,8 +95,8 @@ void softmax_statistics(SoftmaxStatistics* statistics, const T* f, const Softmax
     T exponential[kBlock];
     for (int64_t i = begin; i < end; i += kBlock) {
       const int64_t size = std::min(kBlock, end - i);
-      for (int64_t j = 0; j < size; ++j) exponential[j] = exp_nonpositive(exponent(i + j));
-      sum += sum_terms(0, size, [&](int64_t j) { return static_cast<double>(exponential[j]); });
+      exponent.exponentials(exponential, i, size);
+      sum += sum_of(exponential, size);
     }
     return sum;
   });
@@ -107,8 +110,13 @@ void softmax_forward(T* s, const T* f, const SoftmaxStatistics* statistics, cons
   const double factor = static_cast<double>(count) / statistics->sum;
   // The last product is taken in float64: the rounding of `factor` would be the same for all S, and Gram
   // matrices that differ in the fourth digit are compared later.
-  parallel_elements(stream, s, count, [&](int64_t i) {
-    return static_cast<T>(static_cast<double>(exp_nonpositive(exponent(i))) * factor);
+  parallel_ranges(stream, count, kElementGrain, [&](int64_t begin, int64_t end) {
+    T exponential[kBlock];  // s may equal f
+    for (int64_t i = begin; i < end; i += kBlock) {
+      const int64_t size = std::min(kBlock, end - i);
+      exponent.exponentials(exponential, i, size);
+      times(s + i, exponential, size, factor);
+    }
   });
 }
 
@@ -130,9 +138,15 @@ void softmax_channel_forward(T* s, const T* f, const SoftmaxParams& params, Stre
     for (int64_t i = begin; i < end; ++i) {
       T* sigma = s + i * d;
       const Exponent<T> exponent(f + i * d, range_max(f + i * d, 0, d), params.temperature);
-      store_elements(sigma, 0, d, [&](int64_t k) { return exp_nonpositive(exponent(k)); });
-      const double factor = 1 / sum_terms(0, d, [&](int64_t k) { return static_cast<double>(sigma[k]); });
-      store_elements(sigma, 0, d, [&](int64_t k) { return static_cast<T>(sigma[k] * factor); });
+      double sum = 0;
+      for (int64_t k = 0; k < d; k += kBlock) {
+        T exponential[kBlock];
+        const int64_t size = std::min(kBlock, d - k);
+        exponent.exponentials(exponential, k, size);
+        sum += sum_of(exponential, size);
+        std::copy(exponential, exponential + size, sigma + k);
+      }
+      times(sigma, sigma, d, 1 / sum);
     }
   });
 }
