@@ -74,6 +74,7 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual std::string description() const = 0;  // "cpu, 2 threads"
+  virtual bool computes_in(DType dtype) const = 0;
 
   // Memory. allocate throws Error(kMemory).
   virtual int64_t available_bytes() const = 0;  // that could be allocated now, as far as that is known

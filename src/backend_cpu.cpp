@@ -84,6 +84,10 @@ class CpuBackend final : public Backend {
     return "cpu, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
   }
 
+  bool computes_in(DType dtype) const override {
+    return dtype == DType::kFloat64 || dtype == DType::kFloat32;
+  }
+
   int64_t available_bytes() const override { return available_host_memory_bytes(); }
   void* allocate(int64_t bytes) override {
     assert(bytes >= 0);

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "src/error.h"
+
 namespace swag {
 namespace {
 
@@ -90,6 +92,9 @@ PreparedNetwork::PreparedNetwork(Backend& backend, const Graph& graph, const Wei
       last_(last),
       steps_(lower(graph, last, options)),
       parameters_(steps_.size()) {
+  if (!backend.computes_in(dtype)) {
+    throw Error(Status::kUsage, "double precision is for the CPU; use --device cpu");
+  }
   for (size_t i = 0; i < steps_.size(); ++i) {
     if (steps_[i].op == Op::kConv2d) prepare_conv2d(static_cast<int>(i), weights, with_backward);
     if (steps_[i].op == Op::kBatchNorm) prepare_batch_norm(static_cast<int>(i), weights);

@@ -2,8 +2,7 @@
 #include <cstdio>
 
 #include "src/cli/command.h"
-#include "src/error.h"
-#include "src/stylizer.h"
+#include "src/device_plugin.h"
 
 namespace swag::cli {
 
@@ -11,12 +10,8 @@ int devices_command(const Arguments& arguments) {
   CLI::App app("", "devices");
   set_up(app, "swag devices", "Where swag can compute; for --device.");
   if (!parse(app, arguments)) return 0;
-  for (const char* device : {"cpu", "cuda", "emulator"}) {
-    try {
-      std::printf("%-9s %s\n", device, make_backend(device, 0)->description().c_str());
-    } catch (const Error& error) {
-      std::printf("%-9s -  (%s)\n", device, error.what());
-    }
+  for (const DeviceReport& device : list_devices()) {
+    std::printf(device.usable ? "%-9s %s\n" : "%-9s -  (%s)\n", device.name.c_str(), device.detail.c_str());
   }
   return 0;
 }
