@@ -16,7 +16,7 @@ endif
 
 FLAGS := -std=c++17 -Wall -Wextra $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden -pthread -I. -Iinclude -MMD -MP \
          $(if $(SANITIZE),-g -fsanitize=$(SANITIZE) -fno-sanitize-recover=all) $(CXXFLAGS)
-LINK := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+LINK := -pthread -ldl $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
 library_sources := $(wildcard kernels/*.cpp src/*.cpp src/image/*.cpp src/networks/*.cpp src/optimizers/*.cpp \
                               src/weights/*.cpp)
@@ -31,7 +31,7 @@ test_objects := $(call object,$(test_sources))
 all: $(BUILD)/swag  ## build the program (installs what is missing first)
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 # ---------------------------------------------------------------- building
 
@@ -70,6 +70,9 @@ $(BUILD)/swag_tests: $(test_objects) $(BUILD)/libswag.a
 	$(CXX) -o $@ $^ $(LINK) $(BLAS_LIBS)
 
 -include $(patsubst %.o,%.d,$(library_objects) $(program_objects) $(test_objects))
+
+include kernels/cuda/rules.mk
+include tests/emulator/rules.mk
 
 # ---------------------------------------------------------------- using
 

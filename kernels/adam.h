@@ -26,4 +26,11 @@ void adam_step(T* x,        // (count)
                const AdamParams& params, int64_t count, Stream stream);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void adam_step(float* x, float* m, float* v, const float* g, const AdamParams& params, int64_t count,
+               Stream stream);
+
+}  // namespace cuda
 }  // namespace swag

@@ -22,4 +22,10 @@ void add_forward(T* y,        // (pixels, c), pitch y_pitch; may equal a or b
                  const AddParams& params, Stream stream);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void add_forward(float* y, const float* a, const float* b, const AddParams& params, Stream stream);
+
+}  // namespace cuda
 }  // namespace swag

@@ -35,4 +35,13 @@ void batch_norm_backward(T* dx,           // (pixels, c), pitch x_pitch; may equ
                          const BatchNormParams& params, Stream stream);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void batch_norm_forward(float* y, const float* x, const float* scale, const float* shift,
+                        const BatchNormParams& params, Stream stream);
+void batch_norm_backward(float* dx, const float* dy, const float* scale, const BatchNormParams& params,
+                         Stream stream);
+
+}  // namespace cuda
 }  // namespace swag

@@ -21,3 +21,20 @@ void content_loss_backward(T* ds,            // (count)
                            double factor, bool accumulate, int64_t count, Stream stream);
 
 }  // namespace swag::cpu
+
+namespace swag::cuda {
+
+/// Bytes of scratch for content_loss_forward, whatever the count.
+int64_t content_loss_workspace_bytes();
+
+void content_loss_forward(double* loss,         // (1), device
+                          double* inner,        // (1), device: sum (s - target) * s; or null
+                          const float* s,       // (count)
+                          const float* target,  // (count)
+                          void* workspace,      // (content_loss_workspace_bytes), aligned to 16 bytes
+                          int64_t count, Stream stream);
+
+void content_loss_backward(float* ds, const float* s, const float* target, double factor, bool accumulate,
+                           int64_t count, Stream stream);
+
+}  // namespace swag::cuda

@@ -41,4 +41,37 @@ void gram_backward(T* ds,                // (m, d), dense
                    double factor, bool accumulate, void* workspace, const GramParams& params, Stream stream);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// A cublasHandle_t, without naming the toolkit. Whoever made it has set its stream to the one given beside
+/// it (setting a stream resets cuBLAS's workspace, so it is not done here) and left its math mode alone,
+/// which is float32 without TF32.
+struct Blas {
+  void* handle = nullptr;
+};
+
+/// Bytes of scratch for gram_forward: bounded, whatever m is.
+int64_t gram_workspace_bytes(const GramParams& params);
+
+void gram_forward(double* a,        // (d, d), device
+                  const float* s,   // (m, d), dense
+                  void* workspace,  // (gram_workspace_bytes), aligned to 256 bytes
+                  const GramParams& params, Blas blas, Stream stream);
+
+/// Bytes of scratch for gram_difference, whatever d is.
+int64_t gram_difference_workspace_bytes();
+
+void gram_difference(double* loss,          // (1), device
+                     double* inner,         // (1), device: sum (a - target) * a; or null
+                     float* difference,     // (d, d)
+                     const double* a,       // (d, d)
+                     const double* target,  // (d, d)
+                     void* workspace,       // (gram_difference_workspace_bytes), aligned to 16 bytes
+                     int d, Stream stream);
+
+void gram_backward(float* ds, const float* s, const float* difference, double factor, bool accumulate,
+                   const GramParams& params, Blas blas, Stream stream);
+
+}  // namespace cuda
 }  // namespace swag

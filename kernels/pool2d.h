@@ -57,4 +57,15 @@ void avg_pool2d_backward(T* dx,        // (h, w, c), pitch x_pitch; every elemen
                          const Pool2dParams& params, Stream stream);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void max_pool2d_forward(float* y, uint8_t* position, const float* x, const Pool2dParams& params,
+                        Stream stream);
+void max_pool2d_backward(float* dx, const float* dy, const uint8_t* position, const Pool2dParams& params,
+                         Stream stream);
+void avg_pool2d_forward(float* y, const float* x, const Pool2dParams& params, Stream stream);
+void avg_pool2d_backward(float* dx, const float* dy, const Pool2dParams& params, Stream stream);
+
+}  // namespace cuda
 }  // namespace swag

@@ -29,4 +29,11 @@ void relu_backward(T* dx,                 // (pixels, c), pitch x_pitch; may equ
                    const ReluParams& params, Stream stream);
 
 }  // namespace cpu
+
+namespace cuda {
+
+void relu_forward(float* y, uint32_t* mask, const float* x, const ReluParams& params, Stream stream);
+void relu_backward(float* dx, const float* dy, const uint32_t* mask, const ReluParams& params, Stream stream);
+
+}  // namespace cuda
 }  // namespace swag

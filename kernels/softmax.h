@@ -76,4 +76,54 @@ double softmax_channel_entropy(const T* f,  // (m, d)
                                const SoftmaxParams& params, Stream stream);
 
 }  // namespace cpu
+
+namespace cuda {
+
+// The same, but for scratch that is given from outside and results that stay on the device: no call waits.
+
+/// Bytes of scratch for any of these, whatever the shape. Aligned to 16 bytes.
+int64_t softmax_workspace_bytes();
+
+/// One pass over f: a block keeps the maximum of what it has seen and the sum under it, which it scales
+/// down when the maximum grows.
+void softmax_statistics(SoftmaxStatistics* statistics,  // (1), device
+                        const float* f,                 // (m, d)
+                        void* workspace,                // (softmax_workspace_bytes)
+                        const SoftmaxParams& params, Stream stream);
+
+void softmax_forward(float* s, const float* f, const SoftmaxStatistics* statistics,
+                     const SoftmaxParams& params, Stream stream);
+
+/// <ds, S> where it is known as a sum of at most two products factor * value, so that no pass need be made
+/// for it. For the style loss, ds = factor * S * difference, it is factor * m * sum difference * A
+/// (gram_difference); for the content loss, ds = factor * (S - target), it is factor * sum (S - target) * S
+/// (content_loss_forward).
+struct SoftmaxInner {
+  const double* value[2] = {nullptr, nullptr};  // (1) each, device; null: no such term
+  double factor[2] = {0, 0};
+};
+
+void softmax_backward(float* df, const float* ds, const float* s,
+                      double* scratch,  // (1), device
+                      void* workspace,  // (softmax_workspace_bytes)
+                      const SoftmaxParams& params, Stream stream);
+/// The same without the pass for <ds, S>.
+void softmax_backward(float* df, const float* ds, const float* s, const SoftmaxInner& inner,
+                      const SoftmaxParams& params, Stream stream);
+
+void softmax_channel_forward(float* s, const float* f, const SoftmaxParams& params, Stream stream);
+void softmax_channel_backward(float* df, const float* ds, const float* s, const SoftmaxParams& params,
+                              Stream stream);
+void scale(float* y, const float* x, double factor, int64_t count, Stream stream);
+
+void softmax_entropy(double* entropy,  // (1), device
+                     const float* f,   // (m, d)
+                     void* workspace,  // (softmax_workspace_bytes)
+                     const SoftmaxParams& params, Stream stream);
+void softmax_channel_entropy(double* entropy,  // (1), device
+                             const float* f,   // (m, d)
+                             void* workspace,  // (softmax_workspace_bytes)
+                             const SoftmaxParams& params, Stream stream);
+
+}  // namespace cuda
 }  // namespace swag

@@ -5,6 +5,8 @@
 //
 // Pairs that stick out of the image are left out.
 #pragma once
+#include <cstdint>
+
 #include "kernels/stream.h"
 
 namespace swag {
@@ -23,4 +25,17 @@ void total_variation(double* loss,  // (1)
                      double factor, const TotalVariationParams& params, Stream stream);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// Bytes of scratch, whatever the size of the image.
+int64_t total_variation_workspace_bytes();
+
+void total_variation(double* loss,  // (1), device
+                     float* dx,     // (h, w, c), dense; added to; not x
+                     const float* x, double factor,
+                     void* workspace,  // (total_variation_workspace_bytes), aligned to 16 bytes
+                     const TotalVariationParams& params, Stream stream);
+
+}  // namespace cuda
 }  // namespace swag

@@ -3,10 +3,13 @@
 # without apt it says what to install and stops.
 #   CXX        the compiler to ask, g++ unless set
 #   BLAS_LIBS  how to link a CBLAS, -lopenblas unless set
+# With the argument "emulator" also what runs CUDA kernels without a GPU.
 set -eu
 compiler=${CXX:-g++}
 blas=${BLAS_LIBS:--lopenblas}
 [ "$compiler" = c++ ] && ! command -v c++ >/dev/null 2>&1 && compiler=g++
+
+want=${1:-}  # "emulator": what only the emulator needs, too
 
 has_header() { printf '#include <%s>\n' "$1" | "$compiler" -std=c++17 -x c++ -E - >/dev/null 2>&1; }
 has_blas() {
@@ -28,6 +31,7 @@ find_missing() {
   has_header doctest/doctest.h || missing="$missing doctest-dev"
   has_header CLI/CLI.hpp || missing="$missing libcli11-dev"
   has_header nlohmann/json.hpp || missing="$missing nlohmann-json3-dev"
+  [ "$want" != emulator ] || has_header boost/context/detail/fcontext.hpp || missing="$missing libboost-context-dev"
 }
 
 find_missing

@@ -1,0 +1,141 @@
+// The host forms of mma.cuh: what a warp's lanes hand in, and what the last one computes for all. Not
+// instrumented: the emulator is told of the accesses that the hardware makes, not of how they are done here.
+#pragma once
+#include <cuda_runtime.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace swag::mma_host {
+
+#define MMA_HOST_PLAIN __attribute__((noinline, no_sanitize("thread")))
+
+enum class Operand : uint8_t { kTf32, kHalf, kBfloat16 };
+
+/// The value of a TF32 operand: the tensor core does not read the low 13 bits.
+MMA_HOST_PLAIN inline float truncated_tf32(uint32_t bits) {
+  bits &= 0xffffe000u;
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+MMA_HOST_PLAIN inline uint32_t round_to_tf32(float value) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &value, sizeof bits);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffffffu;  // any NaN
+  if ((bits & 0x7fffffffu) == 0x7f800000u) return bits;
+  return (bits + 0x1000u) & 0xffffe000u;
+}
+
+MMA_HOST_PLAIN inline float half_value(uint16_t bits) {
+  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  float value;
+  if (exponent == 31) {
+    value = fraction ? NAN : INFINITY;
+  } else if (exponent == 0) {
+    value = std::ldexp(static_cast<float>(fraction), -24);
+  } else {
+    value = std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+  }
+  return bits & 0x8000 ? -value : value;
+}
+
+MMA_HOST_PLAIN inline float bfloat16_value(uint16_t bits) {
+  const uint32_t wide = uint32_t{bits} << 16;
+  float value;
+  __builtin_memcpy(&value, &wide, sizeof value);
+  return value;
+}
+
+/// Element `half` (0 or 1) of a register of two, or its one TF32.
+MMA_HOST_PLAIN inline float element(Operand operand, uint32_t bits, int half) {
+  if (operand == Operand::kTf32) return truncated_tf32(bits);
+  const auto part = static_cast<uint16_t>(bits >> 16 * half);
+  return operand == Operand::kHalf ? half_value(part) : bfloat16_value(part);
+}
+
+struct MmaLane {
+  Operand operand;
+  float* d;
+  const uint32_t* a;
+  const uint32_t* b;
+};
+
+/// D += A B from the fragments of 32 lanes. A register holds `pack` elements along k, a group of four lanes 4
+/// * pack.
+MMA_HOST_PLAIN inline void complete_mma(void* const lanes[32], unsigned) {
+  const Operand operand = static_cast<const MmaLane*>(lanes[0])->operand;
+  const int pack = operand == Operand::kTf32 ? 1 : 2;
+  const int k_count = 8 * pack;
+  float a[16][16], b[16][8];
+  for (int lane = 0; lane < 32; ++lane) {
+    const auto* in = static_cast<const MmaLane*>(lanes[lane]);
+    const int g = lane / 4, t = lane % 4;
+    for (int i = 0; i < 4; ++i) {
+      for (int half = 0; half < pack; ++half) {
+        const int k = pack * t + half + 4 * pack * (i / 2);
+        a[g + 8 * (i % 2)][k] = element(operand, in->a[i], half);
+        if (i % 2 == 0) b[k][g] = element(operand, in->b[i / 2], half);
+      }
+    }
+  }
+  for (int lane = 0; lane < 32; ++lane) {
+    auto* out = static_cast<const MmaLane*>(lanes[lane]);
+    for (int i = 0; i < 4; ++i) {
+      const int row = lane / 4 + 8 * (i / 2), col = 2 * (lane % 4) + i % 2;
+      double sum = out->d[i];
+      for (int k = 0; k < k_count; ++k) sum += static_cast<double>(a[row][k]) * b[k][col];
+      out->d[i] = static_cast<float>(sum);
+    }
+  }
+}
+
+/// `shape` is PTX's: its operand type decides.
+inline __attribute__((always_inline)) void mma(const char* shape, float (&d)[4], const uint32_t (&a)[4],
+                                               const uint32_t (&b)[2]) {
+  const Operand operand = __builtin_strstr(shape, ".tf32")   ? Operand::kTf32
+                          : __builtin_strstr(shape, ".bf16") ? Operand::kBfloat16
+                                                             : Operand::kHalf;
+  MmaLane lane{operand, d, a, b};
+  emulator::collective(0xffffffffu, &lane, complete_mma);
+}
+
+struct LdmatrixLane {
+  uint32_t* registers;
+  const void* row;
+  int count;
+  bool transposed;
+};
+
+MMA_HOST_PLAIN inline void complete_ldmatrix(void* const lanes[32], unsigned) {
+  const auto* first = static_cast<const LdmatrixLane*>(lanes[0]);
+  for (int i = 0; i < first->count; ++i) {
+    uint16_t matrix[8][8];
+    for (int row = 0; row < 8; ++row) {
+      __builtin_memcpy(matrix[row], static_cast<const LdmatrixLane*>(lanes[8 * i + row])->row, 16);
+    }
+    for (int lane = 0; lane < 32; ++lane) {
+      const int g = lane / 4, t = lane % 4;
+      const uint16_t low = first->transposed ? matrix[2 * t][g] : matrix[g][2 * t];
+      const uint16_t high = first->transposed ? matrix[2 * t + 1][g] : matrix[g][2 * t + 1];
+      static_cast<const LdmatrixLane*>(lanes[lane])->registers[i] = low | uint32_t{high} << 16;
+    }
+  }
+}
+
+/// The hardware reads the rows that the first 8 * count lanes name, 16 bytes each.
+inline __attribute__((always_inline)) void ldmatrix(uint32_t* registers, int count, bool transposed,
+                                                    const void* row) {
+  LdmatrixLane lane{registers, row, count, transposed};
+  if (static_cast<int>((threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32) <
+      8 * count) {
+    emulator::reads(row, 16);
+  }
+  emulator::collective(0xffffffffu, &lane, complete_ldmatrix);
+}
+
+#undef MMA_HOST_PLAIN
+
+}  // namespace swag::mma_host

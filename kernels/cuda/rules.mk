@@ -1,0 +1,44 @@
+# The CUDA backend: libswag_cuda.so beside the program, built wherever nvcc is found. Included by the Makefile.
+#
+#   NVCC=/path/to/nvcc   CUDA_ARCHITECTURES="75 90"   CUDA=0 (do not build it)
+
+NVCC ?= $(if $(filter 0,$(CUDA)),,$(shell tools/cuda_toolkit.sh 2>/dev/null))
+# Turing and Hopper in machine code, and text for whatever comes later; all of them: make cuda-all.
+CUDA_ARCHITECTURES ?= 75 90
+all_architectures := 75 80 86 89 90 120
+newest = $(lastword $(CUDA_ARCHITECTURES))
+cuda_targets = $(foreach a,$(CUDA_ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
+               -gencode arch=compute_$(newest),code=compute_$(newest)
+CUDA_FLAGS = -std=c++17 -O3 -lineinfo -I. -Iinclude -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra \
+             -Werror all-warnings -Xptxas -v $(cuda_targets)
+
+cuda_sources := $(wildcard kernels/*_cuda.cu kernels/*_cuda_*.cu) $(wildcard src/backend_cuda*.cu)
+cuda_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(cuda_sources))
+
+.PHONY: cuda cuda-all cuda-spills
+
+# ptxas says what each kernel takes; the log lies beside the object. A change of architectures is a change.
+$(BUILD)/cuda/architectures: force
+	@mkdir -p $(@D); echo '$(NVCC) $(CUDA_ARCHITECTURES)' | cmp -s - $@ || echo '$(NVCC) $(CUDA_ARCHITECTURES)' > $@
+.PHONY: force
+
+$(BUILD)/cuda/%.o: %.cu $(BUILD)/cuda/architectures
+	@mkdir -p $(@D)
+	$(NVCC) $(CUDA_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ 2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
+
+# The runtime is linked in; cuBLAS is looked for where the toolkit keeps it, too.
+$(BUILD)/libswag_cuda.so: $(cuda_objects)
+	$(NVCC) -shared -cudart static -o $@ $(cuda_objects) -lcublas \
+	  -Xlinker -soname=libswag_cuda.so,-rpath='$$ORIGIN',-rpath=$(dir $(NVCC))../lib64
+
+-include $(cuda_objects:.o=.d)
+
+cuda: $(BUILD)/libswag_cuda.so cuda-spills  ## build the CUDA backend (needs nvcc; NVCC=... says where)
+
+cuda-all:  ## the same for every architecture: sm_75, 80, 86, 89, 90, 120, and PTX
+	$(MAKE) BUILD=$(BUILD) CUDA_ARCHITECTURES="$(all_architectures)" cuda
+
+# A spilled register is an access to memory that nobody wrote down.
+cuda-spills: $(cuda_objects)
+	@! grep -h -B2 -E '[1-9][0-9]* bytes spill' $(cuda_objects:.o=.ptxas) || { echo "registers are spilled" >&2; exit 1; }
+	@echo "no kernel spills registers ($(CUDA_ARCHITECTURES))"

@@ -1,0 +1,76 @@
+// measure.h on a GPU.
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "kernels/cuda/check.cuh"
+#include "kernels/ladder/measure.h"
+
+namespace swag::ladder {
+namespace {
+
+constexpr int kWarmUps = 3, kRuns = 21;
+
+class Event {
+ public:
+  Event() { CUDA_CHECK(cudaEventCreate(&event_)); }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  operator cudaEvent_t() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+}  // namespace
+
+void open_device(const DeviceOptions& options) {
+  if (options.check || options.shuffle != 0) {
+    throw std::runtime_error("--check and --shuffle need the emulator; on a GPU run compute-sanitizer");
+  }
+  CUDA_CHECK(cudaSetDevice(0));
+}
+
+std::string device_name() {
+  cudaDeviceProp properties;
+  CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
+  return properties.name;
+}
+
+int64_t affordable_products() { return std::numeric_limits<int64_t>::max(); }
+
+Counts count(const Case&, const std::function<void()>& launches) {
+  launches();
+  CUDA_CHECK(cudaDeviceSynchronize());
+  return {};
+}
+
+Times time(const std::function<void()>& launches) {
+  for (int i = 0; i < kWarmUps; ++i) launches();
+  Event begin, end;
+  std::vector<double> seconds;
+  for (int i = 0; i < kRuns; ++i) {
+    CUDA_CHECK(cudaEventRecord(begin));
+    launches();
+    CUDA_CHECK(cudaEventRecord(end));
+    CUDA_CHECK(cudaEventSynchronize(end));
+    float milliseconds = 0;
+    CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin, end));
+    seconds.push_back(milliseconds * 1e-3);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  Times times;
+  times.known = true;
+  times.median = seconds[kRuns / 2];
+  times.lowest = seconds.front();
+  times.highest = seconds.back();
+  return times;
+}
+
+int64_t findings() { return 0; }
+
+void write_counts(const std::string&) { throw std::runtime_error("--counts needs the emulator"); }
+
+}  // namespace swag::ladder

@@ -1,0 +1,72 @@
+#include <limits>
+
+#include "kernels/total_variation.h"
+#include "tests/cuda/device_buffer.h"
+#include "tests/total_variation_cases.h"
+
+namespace swag {
+namespace {
+
+using test::DeviceBuffer;
+using test::random_vector;
+
+double total_variation(DeviceBuffer<float>& dx, const DeviceBuffer<float>& x, double factor,
+                       const TotalVariationParams& params) {
+  test::Workspace workspace(cuda::total_variation_workspace_bytes());
+  DeviceBuffer<double> loss(1);
+  cuda::total_variation(loss.data(), dx.data(), x.data(), factor, workspace.data(), params, Stream{});
+  CHECK((loss.intact() && dx.intact() && workspace.intact()));
+  return loss.value();
+}
+
+}  // namespace
+
+TEST_CASE("cuda total variation of a 2x2 image, and of a single pixel") {
+  REQUIRE_DEVICE();
+  const DeviceBuffer<float> x(std::vector<float>{1, 3, 2, 7}), pixel(std::vector<float>{1, 2, 3});
+  DeviceBuffer<float> dx(std::vector<float>{100, 0, 0, 0}), none(std::vector<float>{0, 0, 0});
+  CHECK(total_variation(dx, x, 0.5, {2, 2, 1}) == 4 + 25 + 1 + 16);
+  CHECK(dx.values() == std::vector<float>{100 - 3, 2 - 4, 1 - 5, 5 + 4});
+  CHECK(total_variation(none, pixel, 1, {1, 1, 3}) == 0);
+  CHECK(none.values() == std::vector<float>{0, 0, 0});
+}
+
+TEST_CASE("cuda total variation agrees with the CPU on odd shapes") {
+  REQUIRE_DEVICE();
+  std::vector<TotalVariationParams> shapes(std::begin(test::kTotalVariationShapes),
+                                           std::end(test::kTotalVariationShapes));
+  // Several blocks a row; more columns than blocks; more rows than blocks; nothing.
+  for (const TotalVariationParams& params :
+       {TotalVariationParams{5, 301, 3}, TotalVariationParams{3, 3001, 3}, TotalVariationParams{1100, 2, 3},
+        TotalVariationParams{0, 4, 3}}) {
+    shapes.push_back(params);
+  }
+  for (const TotalVariationParams& params : shapes) {
+    CAPTURE(params.h);
+    CAPTURE(params.w);
+    const int64_t count = int64_t{params.h} * params.w * params.c;
+    const auto x = random_vector<float>(count, 1);
+    auto dx = random_vector<float>(count, 2);
+    const DeviceBuffer<float> device_x(x);
+    DeviceBuffer<float> device_dx(dx), again(dx);
+    double expected = 0;
+    cpu::total_variation(&expected, dx.data(), x.data(), 0.7, params, Stream{});
+    const double loss = total_variation(device_dx, device_x, 0.7, params),
+                 second = total_variation(again, device_x, 0.7, params);
+    CHECK(std::abs(loss - expected) <= 1e-12 * expected);
+    CHECK(test::relative_l2(device_dx.values(), dx) <= 2e-7);
+    CHECK(test::worst_element(device_dx.values(), dx) <= 4e-7);
+    CHECK(test::same_bytes(&loss, &second, 1));
+    CHECK(test::same_bytes(device_dx.values(), again.values()));
+  }
+}
+
+TEST_CASE("cuda total variation shows NaN") {
+  REQUIRE_DEVICE();
+  std::vector<float> x(60, 1);
+  x[31] = std::numeric_limits<float>::quiet_NaN();
+  DeviceBuffer<float> dx(std::vector<float>(60, 0));
+  CHECK(std::isnan(total_variation(dx, DeviceBuffer<float>(x), 1, {4, 5, 3})));
+}
+
+}  // namespace swag

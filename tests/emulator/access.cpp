@@ -1,0 +1,338 @@
+// The hooks: what the compiler calls before every load and store of instrumented code, and how it is judged.
+// All that happens for nearly every access is here and inline; whatever looks suspicious goes to check.cpp.
+#include "tests/emulator/access.h"
+
+#include <cstring>
+
+#include "tests/emulator/check.h"
+#include "tests/emulator/count.h"
+#include "tests/emulator/emulator.h"
+#include "tests/emulator/include/emulator/kernel_api.h"
+#include "tests/emulator/memory.h"
+
+namespace emulator {
+namespace {
+
+#define EMULATOR_SITE() __builtin_return_address(0)
+#define EMULATOR_FAST __attribute__((always_inline)) inline
+#define EMULATOR_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+constexpr unsigned kWordBytes = 4;
+
+/// Keeps a read. Two records are enough for any later write to conflict with one of them, if they are of
+/// different blocks, else of different warps, else of different lanes since the warp's last __syncwarp.
+EMULATOR_FAST void keep_read(Cell& cell, uint64_t who, uint64_t where) {
+  const uint64_t first = load_who(cell.read) ^ who;
+  if (first >> kThreadShift == 0) {  // this thread, since the last barrier
+    if (EMULATOR_UNLIKELY(first & kBytesMask)) who |= load_who(cell.read) & kBytesMask;
+    return store_record(cell.read, who, where);
+  }
+  if (first >> kInstanceShift != 0) {
+    const Record old = load_record(cell.read);
+    if (instance_of(load_who(cell.other_read)) != instance_of(old.who)) {
+      store_record(cell.other_read, old.who, old.where);
+    }
+    return store_record(cell.read, who, where);
+  }
+  if (first >> kBarrierShift != 0) return store_record(cell.read, who, where);
+  const uint64_t second = load_who(cell.other_read) ^ who;
+  if (second >> kBarrierShift != 0) {
+    const bool same_launch =
+        second >> kInstanceShift != 0 && instance_of(load_who(cell.other_read)) >= watch.first_instance;
+    if (!same_launch) store_record(cell.other_read, who, where);
+    return;
+  }
+  if ((first ^ second) & kWarpMask) return;
+  if (first & kWarpMask) return store_record(cell.other_read, who, where);
+  if ((load_where(cell.read) ^ where) & kSyncsMask) return store_record(cell.read, who, where);
+  if ((load_where(cell.other_read) ^ where) & kSyncsMask) store_record(cell.other_read, who, where);
+}
+
+/// Could this be a race? Errs on the side of yes.
+template <bool device>
+EMULATOR_FAST bool suspicious(uint64_t old_who, uint64_t who) {
+  const uint64_t difference = old_who ^ who;
+  if (difference >> kBarrierShift == 0) return (difference & kThreadMask) != 0;
+  if (!device || difference >> kInstanceShift == 0) return false;
+  return instance_of(old_who) >= watch.first_instance;
+}
+
+template <bool device>
+EMULATOR_FAST void read_word(Cell& cell, uint64_t who, uint64_t where, const Access& access) {
+  const uint64_t written = load_who(cell.write);
+  const uint64_t difference = written ^ who;
+  if (!device && EMULATOR_UNLIKELY(difference >> kInstanceShift != 0 || (~written & who & kBytesMask))) {
+    judge_shared_read(access, cell, who);
+  }
+  if (EMULATOR_UNLIKELY(suspicious<device>(written, who))) {
+    judge_race(access, cell.write, true, who, where, device);
+  }
+  keep_read(cell, who, where);
+}
+
+template <bool device>
+EMULATOR_FAST void write_word(Cell& cell, uint64_t who, uint64_t where, const Access& access) {
+  const uint64_t written = load_who(cell.write);
+  if (EMULATOR_UNLIKELY(suspicious<device>(written, who))) {
+    judge_race(access, cell.write, true, who, where, device);
+  }
+  if (EMULATOR_UNLIKELY(suspicious<device>(load_who(cell.read), who))) {
+    judge_race(access, cell.read, false, who, where, device);
+  }
+  if (EMULATOR_UNLIKELY(suspicious<device>(load_who(cell.other_read), who))) {
+    judge_race(access, cell.other_read, false, who, where, device);
+  }
+  const uint64_t difference = written ^ who;
+  if (!device) {
+    if (difference >> kInstanceShift != 0) {
+      judge_first_shared_write(access);
+    } else {
+      where |= load_where(cell.write) & kBytesMask;
+    }
+    where |= who & kBytesMask;
+  }
+  // A thread's atomic does not hide its plain write of before: another's atomic would be a race with that.
+  if (EMULATOR_UNLIKELY(who & kAtomicBit) && difference >> kThreadShift == 0 && !(written & kAtomicBit))
+    return;
+  store_record(cell.write, who, where);
+}
+
+template <AccessKind kind, bool device>
+EMULATOR_FAST void touch_words(Cell* cell, const Thread& thread, const Access& access) {
+  uint64_t who = watch.stamp | uint64_t{thread.linear} << kThreadShift;
+  if (kind == AccessKind::kAtomic) who |= kAtomicBit;
+  const uint64_t site = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(access.site) - watch.program);
+  const uint64_t where =
+      site << 32 | uint64_t{static_cast<uint16_t>(thread.warp->syncs)} << 16 | watch.fences;
+  unsigned offset = access.address % kWordBytes;
+  for (unsigned rest = access.bytes; rest > 0;) {
+    const unsigned bytes = rest < kWordBytes - offset ? rest : kWordBytes - offset;
+    const uint64_t mask = ((1u << bytes) - 1) << offset;
+    if (kind == AccessKind::kRead) {
+      read_word<device>(*cell, who | mask, where, access);
+    } else {
+      write_word<device>(*cell, who | mask, where, access);
+    }
+    ++cell;
+    rest -= bytes;
+    offset = 0;
+  }
+}
+
+/// Sets the written bits. Another block may write other bytes of the same word: hence the atomic or.
+template <AccessKind kind>
+EMULATOR_FAST void touch_state(const Access& access) {
+  uint8_t* state = watch.state + (access.address - watch.device.begin) / kWordBytes;
+  if (access.bytes % kWordBytes == 0 && access.address % kWordBytes == 0) {
+    bool good = true;
+    for (unsigned word = 0; word < access.bytes / kWordBytes; ++word) {
+      const uint8_t old = state[word];
+      if (kind == AccessKind::kWrite) {
+        good &= (old & 0xf) == 0xf;
+        if (old == 0x0f) __atomic_store_n(&state[word], uint8_t{0xff}, __ATOMIC_RELAXED);
+      } else {
+        good &= old == 0xff;
+      }
+    }
+    if (EMULATOR_UNLIKELY(!good)) judge_device_state(access);
+    return;
+  }
+  for (unsigned byte = 0; byte < access.bytes; ++byte) {
+    const uintptr_t at = access.address % kWordBytes + byte;
+    const auto allocated = static_cast<uint8_t>(1u << at % kWordBytes);
+    const auto written = static_cast<uint8_t>(allocated << 4);
+    uint8_t& word = state[at / kWordBytes];
+    const uint8_t needed = kind == AccessKind::kWrite ? allocated : allocated | written;
+    if (EMULATOR_UNLIKELY((word & needed) != needed)) return judge_device_state(access);
+    if (kind == AccessKind::kWrite && !(word & written)) __atomic_fetch_or(&word, written, __ATOMIC_RELAXED);
+  }
+}
+
+/// `aligned`: the address is a multiple of the size on every GPU.
+template <AccessKind kind, bool aligned>
+EMULATOR_FAST void check_access(const Thread& thread, const Access& access) {
+  if (aligned && EMULATOR_UNLIKELY(access.address & (access.bytes - 1))) report_misaligned(access);
+  const uintptr_t in_static = access.address - watch.static_shared.begin;
+  if (in_static < watch.static_shared.bytes) {
+    return touch_words<kind, false>(watch.static_shared.cells + in_static / kWordBytes, thread, access);
+  }
+  const uintptr_t in_dynamic = access.address - watch.dynamic_shared.begin;
+  if (in_dynamic < watch.dynamic_shared.bytes && access.bytes <= watch.dynamic_shared.bytes - in_dynamic) {
+    return touch_words<kind, false>(watch.dynamic_shared.cells + in_dynamic / kWordBytes, thread, access);
+  }
+  const uintptr_t in_device = access.address - watch.device.begin;
+  if (in_device < watch.device.bytes) {
+    touch_state<kind>(access);
+    return touch_words<kind, true>(watch.device.cells + in_device / kWordBytes, thread, access);
+  }
+  judge_other_address(access);
+}
+
+__attribute__((noinline, cold)) void host_access(const Access& access) {
+  if (access.address - device_range.begin >= device_range.end - device_range.begin) return;
+  if (options().check) report_host_access(access);
+}
+
+__attribute__((noinline)) void count_it(const Access& access) {
+  const SharedMemory& shared = running.shared;
+  const bool is_shared = access.address - shared.static_begin < shared.static_end - shared.static_begin ||
+                         access.address - shared.dynamic_begin < shared.dynamic_end - shared.dynamic_begin;
+  if (is_shared || access.address - device_range.begin < device_range.end - device_range.begin) {
+    count_access(access, is_shared);
+  }
+}
+
+template <AccessKind kind, bool aligned>
+EMULATOR_FAST void hook(const void* address, size_t bytes, const void* site) {
+  const Thread* const thread = running.thread;
+  Access access;
+  access.address = reinterpret_cast<uintptr_t>(address);
+  access.bytes = static_cast<unsigned>(bytes);
+  access.kind = kind;
+  access.site = site;
+  if (EMULATOR_UNLIKELY(!thread)) return host_access(access);
+  // A thread's local memory: neither checked nor counted.
+  if (access.address - thread->stack_begin < thread->stack_end - thread->stack_begin) return;
+  if (watch.check) check_access<kind, aligned>(*thread, access);
+  if (EMULATOR_UNLIKELY(watch.count)) count_it(access);
+}
+
+}  // namespace
+
+void on_access(const void* address, size_t bytes, AccessKind kind, const void* site) {
+  if (!running.thread || bytes == 0) return;
+  const bool vector = (bytes & (bytes - 1)) == 0 && bytes <= 16;
+  switch (kind) {
+    case AccessKind::kRead:
+      return vector ? hook<AccessKind::kRead, true>(address, bytes, site)
+                    : hook<AccessKind::kRead, false>(address, bytes, site);
+    case AccessKind::kWrite:
+      return vector ? hook<AccessKind::kWrite, true>(address, bytes, site)
+                    : hook<AccessKind::kWrite, false>(address, bytes, site);
+    case AccessKind::kAtomic: return hook<AccessKind::kAtomic, true>(address, bytes, site);
+  }
+}
+
+void reads(const void* address, size_t bytes) noexcept {
+  on_access(address, bytes, AccessKind::kRead, EMULATOR_SITE());
+}
+void writes(void* address, size_t bytes) noexcept {
+  on_access(address, bytes, AccessKind::kWrite, EMULATOR_SITE());
+}
+
+void block_begins(Block& block) {
+  check_block_begins(block);
+  if (watch.count) count_block_begins(block);
+}
+void block_passes_barrier(Block& block) {
+  if (watch.check) check_block_passes_barrier(block);
+  if (watch.count) count_passes_barrier(block);
+}
+void block_ends(Block& block) {
+  if (watch.count) count_block_ends(block);
+}
+
+}  // namespace emulator
+
+// ---------------------------------------------------------------- what instrumented code calls
+
+using emulator::AccessKind;
+using emulator::hook;
+
+#define EMULATOR_HOOK(name, kind, bytes, aligned) \
+  void name(void* address) { hook<AccessKind::kind, aligned>(address, bytes, EMULATOR_SITE()); }
+#define EMULATOR_HOOKS(bytes)                                               \
+  EMULATOR_HOOK(__tsan_read##bytes, kRead, bytes, true)                     \
+  EMULATOR_HOOK(__tsan_write##bytes, kWrite, bytes, true)                   \
+  EMULATOR_HOOK(__tsan_volatile_read##bytes, kRead, bytes, true)            \
+  EMULATOR_HOOK(__tsan_volatile_write##bytes, kWrite, bytes, true)          \
+  EMULATOR_HOOK(__tsan_unaligned_read##bytes, kRead, bytes, false)          \
+  EMULATOR_HOOK(__tsan_unaligned_write##bytes, kWrite, bytes, false)        \
+  EMULATOR_HOOK(__tsan_unaligned_volatile_read##bytes, kRead, bytes, false) \
+  EMULATOR_HOOK(__tsan_unaligned_volatile_write##bytes, kWrite, bytes, false)
+
+// Atomics of C++ in instrumented code: the guards of static variables, and host code. Always sequentially
+// consistent.
+#define EMULATOR_ATOMIC_UPDATE(T, bits, name, builtin)                  \
+  T __tsan_atomic##bits##_##name(volatile T* address, T value, int) {   \
+    const auto* plain = const_cast<T*>(address);                        \
+    hook<AccessKind::kAtomic, true>(plain, sizeof(T), EMULATOR_SITE()); \
+    return builtin(address, value, __ATOMIC_SEQ_CST);                   \
+  }
+#define EMULATOR_ATOMIC_COMPARE(T, bits, name)                                                               \
+  int __tsan_atomic##bits##_##name(volatile T* address, T* expected, T value, int, int) {                    \
+    hook<AccessKind::kAtomic, true>(const_cast<T*>(address), sizeof(T), EMULATOR_SITE());                    \
+    return __atomic_compare_exchange_n(address, expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+  }
+#define EMULATOR_ATOMICS(T, bits)                                                                      \
+  T __tsan_atomic##bits##_load(const volatile T* address, int) {                                       \
+    hook<AccessKind::kAtomic, true>(const_cast<T*>(address), sizeof(T), EMULATOR_SITE());              \
+    return __atomic_load_n(address, __ATOMIC_SEQ_CST);                                                 \
+  }                                                                                                    \
+  void __tsan_atomic##bits##_store(volatile T* address, T value, int) {                                \
+    hook<AccessKind::kAtomic, true>(const_cast<T*>(address), sizeof(T), EMULATOR_SITE());              \
+    __atomic_store_n(address, value, __ATOMIC_SEQ_CST);                                                \
+  }                                                                                                    \
+  EMULATOR_ATOMIC_UPDATE(T, bits, exchange, __atomic_exchange_n)                                       \
+  EMULATOR_ATOMIC_UPDATE(T, bits, fetch_add, __atomic_fetch_add)                                       \
+  EMULATOR_ATOMIC_UPDATE(T, bits, fetch_sub, __atomic_fetch_sub)                                       \
+  EMULATOR_ATOMIC_UPDATE(T, bits, fetch_and, __atomic_fetch_and)                                       \
+  EMULATOR_ATOMIC_UPDATE(T, bits, fetch_or, __atomic_fetch_or)                                         \
+  EMULATOR_ATOMIC_UPDATE(T, bits, fetch_xor, __atomic_fetch_xor)                                       \
+  EMULATOR_ATOMIC_UPDATE(T, bits, fetch_nand, __atomic_fetch_nand)                                     \
+  EMULATOR_ATOMIC_COMPARE(T, bits, compare_exchange_strong)                                            \
+  EMULATOR_ATOMIC_COMPARE(T, bits, compare_exchange_weak)                                              \
+  T __tsan_atomic##bits##_compare_exchange_val(volatile T* address, T expected, T value, int, int) {   \
+    hook<AccessKind::kAtomic, true>(const_cast<T*>(address), sizeof(T), EMULATOR_SITE());              \
+    __atomic_compare_exchange_n(address, &expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+    return expected;                                                                                   \
+  }
+
+extern "C" {
+
+void __tsan_init() {}
+void __tsan_func_entry(void*) {}
+void __tsan_func_exit() {}
+void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+void __tsan_atomic_signal_fence(int) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
+
+EMULATOR_HOOK(__tsan_read1, kRead, 1, false)
+EMULATOR_HOOK(__tsan_write1, kWrite, 1, false)
+EMULATOR_HOOK(__tsan_volatile_read1, kRead, 1, false)
+EMULATOR_HOOK(__tsan_volatile_write1, kWrite, 1, false)
+EMULATOR_HOOKS(2)
+EMULATOR_HOOKS(4)
+EMULATOR_HOOKS(8)
+EMULATOR_HOOKS(16)
+EMULATOR_HOOK(__tsan_vptr_read, kRead, sizeof(void*), true)
+void __tsan_vptr_update(void** address, void*) {
+  hook<AccessKind::kWrite, true>(address, sizeof(void*), EMULATOR_SITE());
+}
+void __tsan_read_range(void* address, unsigned long bytes) {
+  hook<AccessKind::kRead, false>(address, bytes, EMULATOR_SITE());
+}
+void __tsan_write_range(void* address, unsigned long bytes) {
+  hook<AccessKind::kWrite, false>(address, bytes, EMULATOR_SITE());
+}
+
+void* __tsan_memcpy(void* to, const void* from, size_t bytes) {
+  hook<AccessKind::kRead, false>(from, bytes, EMULATOR_SITE());
+  hook<AccessKind::kWrite, false>(to, bytes, EMULATOR_SITE());
+  return std::memcpy(to, from, bytes);
+}
+void* __tsan_memmove(void* to, const void* from, size_t bytes) {
+  hook<AccessKind::kRead, false>(from, bytes, EMULATOR_SITE());
+  hook<AccessKind::kWrite, false>(to, bytes, EMULATOR_SITE());
+  return std::memmove(to, from, bytes);
+}
+void* __tsan_memset(void* to, int value, size_t bytes) {
+  hook<AccessKind::kWrite, false>(to, bytes, EMULATOR_SITE());
+  return std::memset(to, value, bytes);
+}
+
+EMULATOR_ATOMICS(uint8_t, 8)
+EMULATOR_ATOMICS(uint16_t, 16)
+EMULATOR_ATOMICS(uint32_t, 32)
+EMULATOR_ATOMICS(uint64_t, 64)
+
+}  // extern "C"

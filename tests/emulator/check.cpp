@@ -1,0 +1,311 @@
+// The slow paths of the checks: a block's beginning, second thoughts about what looked suspicious, and
+// reports.
+#include "tests/emulator/check.h"
+
+#include <link.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "tests/emulator/describe.h"
+#include "tests/emulator/emulator.h"
+#include "tests/emulator/finding.h"
+#include "tests/emulator/memory.h"
+#include "tests/emulator/ordering.h"
+#include "tests/emulator/symbols.h"
+
+namespace emulator {
+
+__thread Watch watch;
+
+namespace {
+
+constexpr size_t kWordBytes = 4;
+
+/// A host thread's shadow of shared memory. One cell more than words: for an access over the end.
+struct SharedShadow {
+  std::vector<Cell> static_cells, dynamic_cells;
+  std::vector<uint8_t> foreign;  // per static word: of no array, or of one that only another kernel can name
+  const void* function = nullptr;  // that `foreign` is about
+  size_t kernels = 0;              // known when it was made
+  uint32_t launch = 0;
+};
+thread_local SharedShadow shadow;
+
+std::mutex shadow_mutex;
+std::set<std::string> launched_kernels;  // mangled
+
+/// Cells of device memory: address space without memory until touched.
+struct DeviceShadow {
+  uintptr_t begin = 0, end = 0;
+  Cell* cells = nullptr;
+};
+
+Cell* device_cells() {
+  static DeviceShadow device;
+  const std::lock_guard<std::mutex> lock(shadow_mutex);
+  if (device.cells && device.begin == device_range.begin && device.end == device_range.end)
+    return device.cells;
+  const auto bytes_of = [](uintptr_t bytes) { return (bytes / kWordBytes + 4) * sizeof(Cell); };
+  if (device.cells) munmap(device.cells, bytes_of(device.end - device.begin));
+  device = {device_range.begin, device_range.end, nullptr};
+  void* memory = mmap(nullptr, bytes_of(device.end - device.begin), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::fputs("emulator: no address space for the shadow of device memory; lower device_bytes\n", stderr);
+    std::abort();
+  }
+  device.cells = static_cast<Cell*>(memory);
+  return device.cells;
+}
+
+/// Marks the words of thread-local storage that this kernel has no name for.
+void mark_foreign(const Launch& launch, size_t static_bytes) {
+  const std::string kernel = function_symbol(launch.function);
+  std::set<std::string> kernels;
+  {
+    const std::lock_guard<std::mutex> lock(shadow_mutex);
+    launched_kernels.insert(kernel);
+    if (shadow.function == launch.function && shadow.kernels == launched_kernels.size()) return;
+    kernels = launched_kernels;
+  }
+  shadow.function = launch.function;
+  shadow.kernels = kernels.size();
+  const std::vector<SharedArray>& arrays = shared_arrays();
+  // Without symbols nothing is known, and nothing can be said.
+  shadow.foreign.assign(static_bytes / kWordBytes + 2, !arrays.empty());
+  for (const SharedArray& array : arrays) {
+    if (array.symbol != kernel && kernels.count(array.symbol)) continue;
+    const size_t end =
+        std::min((array.offset + array.bytes + kWordBytes - 1) / kWordBytes, shadow.foreign.size());
+    for (size_t word = array.offset / kWordBytes; word < end; ++word) shadow.foreign[word] = 0;
+  }
+}
+
+void begin_launch(const Launch& launch) {
+  const SharedMemory& shared = running.shared;
+  const size_t static_bytes = shared.static_end - shared.static_begin;
+  const size_t dynamic_bytes = shared.dynamic_end - shared.dynamic_begin;
+  const auto grow = [](std::vector<Cell>& cells, size_t bytes) {
+    if (cells.size() < bytes / kWordBytes + 4) cells.resize(bytes / kWordBytes + 4);
+  };
+  grow(shadow.static_cells, static_bytes);
+  grow(shadow.dynamic_cells, dynamic_bytes);
+  mark_foreign(launch, static_bytes);
+  watch.static_shared = {shared.static_begin, static_bytes, shadow.static_cells.data()};
+  watch.dynamic_shared = {shared.dynamic_begin, dynamic_bytes, shadow.dynamic_cells.data()};
+  watch.device = {device_range.begin, device_range.end - device_range.begin, device_cells()};
+  watch.state = device_range.state;
+  watch.program = program_base();
+  watch.first_instance = launch.first_instance;
+  ordering_begins(launch.number);
+  shadow.launch = launch.number;
+}
+
+const void* site_of(uint64_t where) {
+  return reinterpret_cast<const void*>(watch.program + static_cast<uint32_t>(where >> 32));
+}
+
+const char* verb(AccessKind kind) {
+  switch (kind) {
+    case AccessKind::kRead: return "read";
+    case AccessKind::kWrite: return "write";
+    case AccessKind::kAtomic: return "atomic";
+  }
+  return "?";
+}
+
+bool is_shared(const Access& access) {
+  return access.address - watch.static_shared.begin < watch.static_shared.bytes ||
+         access.address - watch.dynamic_shared.begin < watch.dynamic_shared.bytes;
+}
+
+std::string describe(const Access& access) {
+  const Thread& thread = *running.thread;
+  if (is_shared(access)) return "at " + describe_shared(access) + ", shared memory";
+  if (is_device_address(reinterpret_cast<const void*>(access.address))) {
+    return "at " + describe_device(access, *thread.block->launch);
+  }
+  return describe_elsewhere(access, thread);
+}
+
+/// A finding with one party: the access under way.
+void report_access(FindingKind kind, const Access& access, const std::string& value) {
+  const Thread& thread = *running.thread;
+  Finding finding;
+  finding.kind = kind;
+  finding.kernel = thread.block->launch->kernel;
+  finding.place = place_of(thread, access.site);
+  finding.value = value;
+  Parties parties;
+  parties.first = std::string(verb(access.kind)) + " of " + std::to_string(access.bytes);
+  add_finding(std::move(finding), parties);
+}
+
+void report_fatal(FindingKind kind, const Access& access, const std::string& note = "") {
+  report_access(kind, access, describe(access) + note);
+}
+
+void report_uninitialised(const Access& access) {
+  const Launch& launch = *running.thread->block->launch;
+  if (repeats_finding(FindingKind::kUninitialised, launch.function, access.site, nullptr)) return;
+  report_access(FindingKind::kUninitialised, access,
+                describe(access) + (is_shared(access) ? ", which this block has not written" : ""));
+}
+
+Place place_of_record(const Record& record) {
+  const Launch& launch = *running.thread->block->launch;
+  Place place = host_place(site_of(record.where));
+  const uint32_t block = instance_of(record.who) - launch.first_instance;
+  const unsigned thread = thread_of(record.who);
+  const dim3 &grid = launch.grid, &size = launch.block;
+  place.block[0] = block % grid.x, place.block[1] = block / grid.x % grid.y,
+  place.block[2] = block / grid.x / grid.y;
+  place.thread[0] = thread % size.x, place.thread[1] = thread / size.x % size.y;
+  place.thread[2] = thread / size.x / size.y;
+  return place;
+}
+
+bool is_race(const Record& old, uint64_t who, uint64_t where, bool device) {
+  if (!(old.who & who & kBytesMask) || (old.who & who & kAtomicBit)) return false;
+  const uint64_t difference = old.who ^ who;
+  if (difference >> kInstanceShift != 0) {
+    if (!device || instance_of(old.who) < watch.first_instance) return false;
+  } else {
+    if (difference >> kBarrierShift != 0 || barriers_of(who) == kMaxBarriers) return false;
+    if (!(difference & kThreadMask)) return false;
+    if (!(difference & kWarpMask) && ((old.where ^ where) & kSyncsMask)) return false;
+  }
+  return !(device && is_ordered(old, who, where));
+}
+
+/// Why the two could not be told which comes first.
+std::string lacks(const Record& old, uint64_t who, bool device) {
+  const uint64_t difference = old.who ^ who;
+  if (difference >> kInstanceShift != 0) return "two blocks, and nothing orders them";
+  if (!(difference & kWarpMask)) return "one warp, and no __syncwarp or barrier between";
+  return device ? "one block, and no barrier between" : "no barrier between";
+}
+
+bool is_program_memory(uintptr_t address) {
+  struct Search {
+    uintptr_t address;
+  } search{address};
+  return dl_iterate_phdr(
+             [](dl_phdr_info* info, size_t, void* data) {
+               const uintptr_t wanted = static_cast<Search*>(data)->address;
+               for (int i = 0; i < info->dlpi_phnum; ++i) {
+                 const ElfW(Phdr)& segment = info->dlpi_phdr[i];
+                 const uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
+                 if (segment.p_type == PT_LOAD && wanted - begin < segment.p_memsz) return 1;
+               }
+               return 0;
+             },
+             &search) != 0;
+}
+
+}  // namespace
+
+void check_block_begins(Block& block) {
+  watch.check = options().check;
+  watch.count = options().count;
+  if (!watch.check) return;
+  if (shadow.launch != block.launch->number || watch.device.begin != device_range.begin)
+    begin_launch(*block.launch);
+  watch.stamp = uint64_t{block.instance} << kInstanceShift;
+  watch.fences = 0;
+}
+
+void check_block_passes_barrier(Block& block) {
+  const uint64_t barriers = std::min<uint64_t>(block.barriers + 1, kMaxBarriers);
+  watch.stamp = uint64_t{block.instance} << kInstanceShift | barriers << kBarrierShift;
+}
+
+void judge_race(const Access& access, const Record& record, bool record_is_write, uint64_t who,
+                uint64_t where, bool device) {
+  const Record old = load_record(record);
+  if (!is_race(old, who, where, device)) return;
+  const Thread& thread = *running.thread;
+  const Launch& launch = *thread.block->launch;
+  if (repeats_finding(FindingKind::kRace, launch.function, access.site, site_of(old.where))) return;
+  load_source_lines({access.site, site_of(old.where)});
+  Finding finding;
+  finding.kind = FindingKind::kRace;
+  finding.kernel = launch.kernel;
+  finding.place = place_of(thread, access.site);
+  finding.has_other = true;
+  finding.other = place_of_record(old);
+  finding.value = describe(access) + "; " + lacks(old, who, device);
+  Parties parties;
+  parties.first = verb(access.kind);
+  parties.other = old.who & kAtomicBit ? "atomic" : record_is_write ? "write" : "read";
+  add_finding(std::move(finding), parties);
+}
+
+void judge_shared_read(const Access& access, const Cell& cell, uint64_t who) {
+  const bool ours = instance_of(load_who(cell.write)) == instance_of(who);
+  if (ours && !(~load_where(cell.write) & who & kBytesMask)) return;
+  report_uninitialised(access);
+}
+
+void judge_first_shared_write(const Access& access) {
+  const uintptr_t offset = access.address - watch.static_shared.begin;
+  if (offset >= watch.static_shared.bytes || !shadow.foreign[offset / kWordBytes]) return;
+  report_fatal(FindingKind::kOutOfBounds, access, ", which this kernel does not have");
+  abandon_launch();
+}
+
+void report_misaligned(const Access& access) {
+  report_fatal(FindingKind::kMisaligned, access,
+               "; the address must be a multiple of " + std::to_string(access.bytes));
+  abandon_launch();
+}
+
+void judge_device_state(const Access& access) {
+  for (unsigned byte = 0; byte < access.bytes; ++byte) {
+    const uintptr_t at = access.address + byte;
+    if (watch.state[(at - watch.device.begin) / kWordBytes] >> at % kWordBytes & 1) continue;
+    const Allocation* allocation = find_allocation(at);
+    const bool freed = allocation && allocation->freed && at - allocation->address < allocation->bytes;
+    report_fatal(freed ? FindingKind::kUseAfterFree : FindingKind::kOutOfBounds, access);
+    abandon_launch();
+  }
+  if (access.kind == AccessKind::kWrite) return;
+  for (unsigned byte = 0; byte < access.bytes; ++byte) {
+    const uintptr_t at = access.address + byte;
+    if (!(watch.state[(at - watch.device.begin) / kWordBytes] >> (4 + at % kWordBytes) & 1)) {
+      return report_uninitialised(access);
+    }
+  }
+}
+
+void judge_other_address(const Access& access) {
+  constexpr size_t kNear = 64 << 10;  // no other memory lies so close to a block's
+  const Watched& dynamic = watch.dynamic_shared;
+  if (access.address - (dynamic.begin - kNear) < dynamic.bytes + 2 * kNear && dynamic.bytes > 0) {
+    report_access(FindingKind::kOutOfBounds, access, describe_shared(access));
+    abandon_launch();
+  }
+  if (is_program_memory(access.address)) return;  // __device__ and __constant__ variables, tables
+  report_fatal(FindingKind::kHostMemory, access);
+  abandon_launch();
+}
+
+void report_host_access(const Access& access) {
+  if (repeats_finding(FindingKind::kDeviceMemory, nullptr, access.site, nullptr)) return;
+  Finding finding;
+  finding.kind = FindingKind::kDeviceMemory;
+  finding.place = host_place(access.site);
+  finding.value = "at " + describe_device(access, Launch());
+  Parties parties;
+  parties.first = verb(access.kind);
+  parties.on_host = true;
+  add_finding(std::move(finding), parties);
+}
+
+}  // namespace emulator

@@ -1,0 +1,63 @@
+# CUDA sources without a GPU: compiled as host C++, plain (fast) and instrumented (seen by the emulator), and by
+# nvcc. Included by the Makefile.
+
+emulator := $(BUILD)/emulator
+EMULATOR_FLAGS := -std=c++17 -O2 -g -Wall -Wextra -Wno-unknown-pragmas $(if $(WERROR),-Werror) -pthread -I. \
+                  -MMD -MP -DSWAG_SOURCE_DIR='"$(CURDIR)"'
+# Every access becomes a call of __tsan_*, which the emulator defines: nothing of ThreadSanitizer is linked.
+ifneq ($(findstring clang,$(shell $(CXX) --version 2>/dev/null)),)
+instrument := -fsanitize=thread -mllvm -tsan-instrument-func-entry-exit=0
+else
+instrument := -fsanitize=thread --param tsan-instrument-func-entry-exit=0
+endif
+EMULATOR_LIBS := -lboost_context $(BLAS_LIBS)
+
+emulator_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(filter-out tests/emulator/test_%.cpp,$(wildcard tests/emulator/*.cpp)))
+emulator_test_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(wildcard tests/emulator/test_*.cpp)) \
+  $(patsubst %.cu,$(emulator)/instrumented/%.o,$(filter-out tests/emulator/speed.cu,$(wildcard tests/emulator/*.cu)))
+ladder_steps := $(wildcard kernels/ladder/*_[0-9]_*.cu)
+ladder_host := kernels/ladder/main.cpp kernels/ladder/measure_emulator.cpp kernels/ladder/verify.cpp
+
+.PHONY: emulator emulator-test ladder ladder-cubins kernel-report
+
+$(emulator)/dependencies: tools/install_dependencies.sh
+	@mkdir -p $(@D)
+	@CXX="$(CXX)" BLAS_LIBS="$(BLAS_LIBS)" tools/install_dependencies.sh emulator
+	@touch $@
+
+$(emulator)/host/%.o: %.cpp | $(emulator)/dependencies
+	@mkdir -p $(@D)
+	$(CXX) $(EMULATOR_FLAGS) -Itests/emulator/include -c $< -o $@
+
+$(emulator)/plain/%.o: %.cu | $(emulator)/dependencies
+	@mkdir -p $(@D)
+	$(CXX) -x c++ $(EMULATOR_FLAGS) -Itests/emulator/include -c $< -o $@
+
+$(emulator)/instrumented/%.o: %.cu | $(emulator)/dependencies
+	@mkdir -p $(@D)
+	$(CXX) -x c++ $(EMULATOR_FLAGS) $(instrument) -Itests/emulator/include -c $< -o $@
+
+$(emulator)/libemulator.a: $(emulator_objects)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(emulator)/tests: $(emulator_test_objects) $(emulator)/libemulator.a
+	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
+
+$(emulator)/speed: $(emulator)/instrumented/tests/emulator/speed.o $(emulator)/libemulator.a
+	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
+
+$(emulator)/speed_plain: $(emulator)/plain/tests/emulator/speed.o $(emulator)/libemulator.a
+	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
+
+$(emulator)/ladder: $(patsubst %.cu,$(emulator)/instrumented/%.o,$(ladder_steps)) \
+    $(patsubst %.cpp,$(emulator)/host/%.o,$(ladder_host)) $(emulator)/libemulator.a $(BUILD)/libswag.a
+	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
+
+-include $(shell find $(emulator) -name '*.d' 2>/dev/null)
+
+emulator-test: $(emulator)/tests  ## the emulator's own tests: planted bugs, exact counts
+	$(emulator)/tests
+
+ladder: $(emulator)/ladder  ## check every step of the teaching kernels and print what it moves
+	$(emulator)/ladder
