@@ -15,8 +15,11 @@
 namespace swag {
 
 enum class Conv2dAlgorithm : uint8_t {
-  kAuto,    // the rule of conv2d_choose
-  kDirect,  // exact: implicit GEMM on the map as it lies in memory, no im2col buffer
+  kAuto,      // the rule of conv2d_choose
+  kDirect,    // the definition's sum: implicit GEMM on the map as it lies in memory, no im2col buffer
+  kWinograd,  // F(4x4, 3x3): a quarter of the products, some five times the rounding error (docs/cpu.md). A
+              // layer that is not 3x3 with stride 1, and double precision, are computed as with kDirect.
+  kPlain,     // on a GPU: one thread per output, for readers and tests. On the CPU it means kDirect.
 };
 
 enum class Conv2dDirection : uint8_t { kForward, kBackwardData };
@@ -93,4 +96,23 @@ void conv2d_backward_data(T* dx,            // (h, w, c_in), pitch x_pitch; pixe
                           Stream stream);
 
 }  // namespace cpu
+
+// The same on a GPU, in float: pointers are device memory, aligned to 16 bytes for speed, and nothing waits.
+// kDirect is an implicit GEMM; kPlain one thread per output, for readers and tests. Which kernel and which
+// tiles a shape gets does not depend on the GPU, so neither do the results. kWinograd means kDirect here.
+namespace cuda {
+
+Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, Conv2dDirection direction);
+int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction);
+void conv2d_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
+                 Conv2dDirection direction, Stream stream);
+int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction);
+void conv2d_forward(float* y, const float* x, const float* packed,
+                    const Conv2dForwardEpilogue<float>& epilogue, const Conv2dParams& params, void* workspace,
+                    Stream stream);
+void conv2d_backward_data(float* dx, const float* dy, const float* packed,
+                          const Conv2dBackwardEpilogue<float>& epilogue, const Conv2dParams& params,
+                          void* workspace, Stream stream);
+
+}  // namespace cuda
 }  // namespace swag

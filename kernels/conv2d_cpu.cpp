@@ -1,8 +1,10 @@
 // The CPU twin of kernels/conv2d.h: checks what is asked for and hands it to the algorithm.
 #include <cassert>
+#include <type_traits>
 
 #include "kernels/conv2d.h"
 #include "kernels/conv2d_direct_cpu.h"
+#include "kernels/conv2d_winograd_cpu.h"
 
 namespace swag::cpu {
 namespace {
@@ -24,17 +26,24 @@ bool is_empty(const Conv2dParams& params) {
   return params.h <= 0 || params.w <= 0 || params.h + 2 * l.pad_h < l.kh || params.w + 2 * l.pad_w < l.kw;
 }
 
+template <typename T>
+bool uses_winograd(const Conv2dLayer& layer, Conv2dAlgorithm algorithm) {
+  return std::is_same_v<T, float> && algorithm == Conv2dAlgorithm::kWinograd && winograd_can(layer);
+}
+
 bool gathers(const Conv2dLayer& layer, Conv2dDirection direction) {
   return direction == Conv2dDirection::kBackwardData && gather_suits(layer);
 }
 
 }  // namespace
 
+// Winograd is for who asks for it, until every golden has been computed with it.
 Conv2dAlgorithm conv2d_choose(const Conv2dLayer&, Conv2dDirection, bool) { return Conv2dAlgorithm::kDirect; }
 
 template <typename T>
 int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction) {
   check_layer(layer, algorithm);
+  if (uses_winograd<T>(layer, algorithm)) return winograd_packed_count(layer, direction);
   return gathers(layer, direction) ? gather_packed_count<T>(layer) : direct_packed_count<T>(layer, direction);
 }
 
@@ -42,6 +51,9 @@ template <typename T>
 void conv2d_pack(T* packed, const T* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
                  Conv2dDirection direction, Stream stream) {
   check_layer(layer, algorithm);
+  if constexpr (std::is_same_v<T, float>) {
+    if (uses_winograd<T>(layer, algorithm)) return winograd_pack(packed, weight, layer, direction, stream);
+  }
   if (gathers(layer, direction)) {
     gather_pack(packed, weight, layer, stream);
   } else {
@@ -53,6 +65,8 @@ template <typename T>
 int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction, Stream stream) {
   check_params(params);
   if (is_empty(params)) return 0;
+  if (uses_winograd<T>(params.layer, params.algorithm))
+    return winograd_workspace_bytes(params, direction, stream);
   return gathers(params.layer, direction) ? gather_workspace_bytes<T>(params, stream)
                                           : direct_workspace_bytes<T>(params, direction, stream);
 }
@@ -62,6 +76,10 @@ void conv2d_forward(T* y, const T* x, const T* packed, const Conv2dForwardEpilog
                     const Conv2dParams& params, void* workspace, Stream stream) {
   check_params(params);
   if (is_empty(params)) return;
+  if constexpr (std::is_same_v<T, float>) {
+    if (uses_winograd<T>(params.layer, params.algorithm))
+      return winograd_forward(y, x, packed, epilogue, params, workspace, stream);
+  }
   direct_forward(y, x, packed, epilogue, params, workspace, stream);
 }
 
@@ -70,6 +88,10 @@ void conv2d_backward_data(T* dx, const T* dy, const T* packed, const Conv2dBackw
                           const Conv2dParams& params, void* workspace, Stream stream) {
   check_params(params);
   if (is_empty(params)) return;
+  if constexpr (std::is_same_v<T, float>) {
+    if (uses_winograd<T>(params.layer, params.algorithm))
+      return winograd_backward_data(dx, dy, packed, epilogue, params, workspace, stream);
+  }
   if (gathers(params.layer, Conv2dDirection::kBackwardData)) {
     gather_backward_data(dx, dy, packed, epilogue, params, workspace, stream);
   } else {

@@ -165,7 +165,7 @@ __device__ __forceinline__ void write_tile(const GemmArguments& g, const Phase& 
 /// Shared memory: 12.3 KiB for 128 x 64, 8.3 KiB for 64 x 64, 10.3 KiB for 128 x 32.
 /// Bound by arithmetic from some 16 multiply-adds per byte of tensor on: 3x3, and 1x1 with many channels.
 template <int kTileM, int kTileN, bool kVectors>
-__global__ void __launch_bounds__(kTileM* kTileN / 64, 24576 / (kTileM * kTileN))
+__global__ void __launch_bounds__(kTileM* kTileN / 64, 16384 / (kTileM * kTileN))
     conv2d_gemm_kernel(const __grid_constant__ GemmArguments g) {
   constexpr int kThreads = kTileM * kTileN / 64, kRowStep = kThreads / 2, kRows = kTileM / kRowStep;
   constexpr int kWeightStep = kThreads * 4 / kTileN, kWeights = kDepth / kWeightStep;

@@ -2,6 +2,7 @@
 
 #include "kernels/add.h"
 #include "kernels/thread_pool.h"
+#include "tests/elementwise_cases.h"
 #include "tests/helpers.h"
 
 using namespace swag;
@@ -16,7 +17,7 @@ TEST_CASE_TEMPLATE("add sums two maps of different pitches", T, float, double) {
 }
 
 TEST_CASE_TEMPLATE("add writes the channels of a wider map and nothing between them", T, float, double) {
-  for (const int c : {1, 15, 16, 17, 65}) {
+  for (const int c : kAddChannels) {
     const int64_t pixels = 5, pitch = c + 3;
     const auto a = random_vector<T>(pixels * c, 1), b = random_vector<T>(pixels * c, 2);
     GuardedBuffer<T> y(pixels * pitch);

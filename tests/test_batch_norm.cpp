@@ -2,6 +2,7 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/thread_pool.h"
+#include "tests/elementwise_cases.h"
 #include "tests/helpers.h"
 
 using namespace swag;
@@ -20,7 +21,7 @@ TEST_CASE_TEMPLATE("batch norm scales and shifts each channel", T, float, double
 
 TEST_CASE_TEMPLATE("batch norm agrees with its definition on odd shapes and pitches", T, float, double) {
   const double tolerance = sizeof(T) == 4 ? 2e-7 : 1e-15;
-  for (const int c : {1, 16, 21, 70}) {
+  for (const int c : kBatchNormChannels) {
     const int64_t pixels = 6;
     const BatchNormParams params{pixels, c, c + 2, c + 1};
     const auto x = random_vector<T>(pixels * params.x_pitch, 1),

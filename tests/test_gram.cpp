@@ -3,6 +3,7 @@
 #include "kernels/gram.h"
 #include "kernels/thread_pool.h"
 #include "src/backend.h"
+#include "tests/gram_cases.h"
 #include "tests/helpers.h"
 
 using namespace swag;
@@ -21,20 +22,6 @@ std::vector<double> gram(const std::vector<T>& s, const GramParams& params, Stre
   return a.values();
 }
 
-template <typename T>
-std::vector<double> naive_gram(const std::vector<T>& s, const GramParams& params) {
-  const int d = params.d;
-  std::vector<double> a(static_cast<size_t>(d) * d, 0.0);
-  for (int64_t i = 0; i < params.m; ++i) {
-    for (int row = 0; row < d; ++row) {
-      for (int col = 0; col < d; ++col)
-        a[row * d + col] += static_cast<double>(s[i * d + row]) * s[i * d + col];
-    }
-  }
-  for (double& value : a) value /= static_cast<double>(params.m);
-  return a;
-}
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("the Gram matrix of two channels at three positions", T, float, double) {
@@ -44,8 +31,7 @@ TEST_CASE_TEMPLATE("the Gram matrix of two channels at three positions", T, floa
 }
 
 TEST_CASE_TEMPLATE("the Gram matrix agrees with its definition and is symmetric", T, float, double) {
-  const GramParams shapes[] = {{1, 1}, {1, 5}, {7, 3}, {513, 9}, {1600, 17}, {40, 256}, {33, 257}, {5, 600}};
-  for (const GramParams& params : shapes) {
+  for (const GramParams& params : kGramShapes) {
     CAPTURE(params.m);
     CAPTURE(params.d);
     const auto s = random_vector<T>(params.m * params.d, 1, -0.5, 2);
@@ -98,8 +84,7 @@ TEST_CASE_TEMPLATE("gram_difference is a - target, and its squared sum", T, floa
 
 TEST_CASE_TEMPLATE("gram_backward multiplies by the difference, and adds where asked", T, float, double) {
   ThreadPool pool(3);
-  for (const GramParams& params :
-       {GramParams{1, 1}, GramParams{300, 7}, GramParams{5, 600}, GramParams{600, 520}}) {
+  for (const GramParams& params : kGramBackwardShapes) {
     const int d = params.d;
     const auto s = random_vector<T>(params.m * d, 1), difference = random_vector<T>(int64_t{d} * d, 2);
     std::vector<double> expected(s.size(), 0.0);

@@ -3,39 +3,12 @@
 #include "kernels/pool2d.h"
 #include "kernels/thread_pool.h"
 #include "tests/helpers.h"
+#include "tests/pool2d_cases.h"
 
 using namespace swag;
 using namespace swag::test;
 
 namespace {
-
-Pool2dParams square(int h, int w, int c, int kernel, int stride, int pad) {
-  Pool2dParams params;
-  params.h = h, params.w = w, params.c = c;
-  params.kh = params.kw = kernel, params.stride_h = params.stride_w = stride,
-  params.pad_h = params.pad_w = pad;
-  params.x_pitch = params.y_pitch = c;
-  return params;
-}
-
-/// Windows of all kinds: touching, overlapping, with gaps, padded, oblong, sticking out, with pitches.
-std::vector<Pool2dParams> cases() {
-  std::vector<Pool2dParams> all{square(1, 1, 1, 1, 1, 0),  square(4, 6, 64, 2, 2, 0),
-                                square(5, 7, 3, 2, 2, 0),  square(9, 8, 70, 3, 2, 1),
-                                square(6, 5, 17, 3, 1, 1), square(11, 10, 4, 2, 3, 0),
-                                square(7, 7, 33, 3, 2, 0), square(8, 8, 5, 5, 3, 2)};
-  for (Pool2dParams params : {square(5, 7, 3, 2, 2, 0), square(8, 6, 20, 3, 2, 0), square(7, 8, 2, 3, 2, 1),
-                              square(4, 4, 3, 2, 3, 1)}) {
-    params.ceil_mode = true;
-    all.push_back(params);
-    params.count_include_pad = false;
-    all.push_back(params);
-  }
-  Pool2dParams oblong = square(7, 9, 18, 3, 2, 0);
-  oblong.kw = 2, oblong.stride_h = 1, oblong.pad_h = 1, oblong.x_pitch = 23, oblong.y_pitch = 20;
-  all.push_back(oblong);
-  return all;
-}
 
 /// visit(row, col) over a window's pixels inside the map.
 template <typename Visit>
@@ -109,7 +82,7 @@ TEST_CASE_TEMPLATE("avg_pool2d counts the padding or not, as asked", T, float, d
 }
 
 TEST_CASE_TEMPLATE("max_pool2d agrees with its definition on every kind of window", T, float, double) {
-  for (const Pool2dParams& p : cases()) {
+  for (const Pool2dParams& p : pool2d_cases()) {
     CAPTURE(p.h);
     CAPTURE(p.w);
     CAPTURE(p.kh);
@@ -152,7 +125,7 @@ TEST_CASE_TEMPLATE("max_pool2d agrees with its definition on every kind of windo
 
 TEST_CASE_TEMPLATE("avg_pool2d agrees with its definition on every kind of window", T, float, double) {
   const double tolerance = sizeof(T) == 4 ? 4e-7 : 1e-15;
-  for (const Pool2dParams& p : cases()) {
+  for (const Pool2dParams& p : pool2d_cases()) {
     CAPTURE(p.h);
     CAPTURE(p.kh);
     const int h_out = p.h_out(), w_out = p.w_out();

@@ -4,6 +4,7 @@
 #include "kernels/softmax.h"
 #include "kernels/thread_pool.h"
 #include "tests/helpers.h"
+#include "tests/softmax_cases.h"
 
 using namespace swag;
 using namespace swag::test;
@@ -57,8 +58,6 @@ std::vector<double> differences(std::vector<double> f, const std::vector<double>
   return gradient;
 }
 
-const SoftmaxParams kShapes[] = {{1, 1, 1}, {1, 5, 0.5}, {7, 3, 2}, {33, 70, 0.3}, {1000, 17, 20}};
-
 }  // namespace
 
 TEST_CASE("the float exponential is within 2e-7 of std::exp, ends in 0, and lets NaN through") {
@@ -93,7 +92,7 @@ TEST_CASE_TEMPLATE("softmax of a map of four entries, times four", T, float, dou
 }
 
 TEST_CASE_TEMPLATE("softmax over the map agrees with its definition", T, float, double) {
-  for (const SoftmaxParams& params : kShapes) {
+  for (const SoftmaxParams& params : kSoftmaxShapes) {
     const int64_t count = params.m * params.d;
     const auto f = random_vector<T>(count, 1, -3, 9);
     std::vector<double> expected(f.size());
@@ -105,7 +104,7 @@ TEST_CASE_TEMPLATE("softmax over the map agrees with its definition", T, float, 
 }
 
 TEST_CASE_TEMPLATE("softmax over the channels agrees with its definition", T, float, double) {
-  for (const SoftmaxParams& params : kShapes) {
+  for (const SoftmaxParams& params : kSoftmaxShapes) {
     const auto f = random_vector<T>(params.m * params.d, 1, -3, 9);
     std::vector<double> expected(f.size());
     for (int64_t i = 0; i < params.m; ++i) {
@@ -147,7 +146,7 @@ TEST_CASE("softmax over the channels backward agrees with central differences") 
 
 TEST_CASE_TEMPLATE("entropies agree with their definition and span 0 to 1", T, float, double) {
   const double tolerance = sizeof(T) == 4 ? 1e-6 : 1e-13;
-  for (const SoftmaxParams& params : kShapes) {
+  for (const SoftmaxParams& params : kSoftmaxShapes) {
     const int64_t count = params.m * params.d;
     if (params.d == 1) continue;
     const auto f = random_vector<T>(count, 1, 0, 6);

@@ -3,6 +3,7 @@
 #include "kernels/thread_pool.h"
 #include "kernels/total_variation.h"
 #include "tests/helpers.h"
+#include "tests/total_variation_cases.h"
 
 using namespace swag;
 using namespace swag::test;
@@ -28,8 +29,7 @@ TEST_CASE_TEMPLATE("total variation of a single pixel is 0", T, float, double) {
 }
 
 TEST_CASE("total variation's gradient agrees with central differences on odd shapes") {
-  const TotalVariationParams shapes[] = {{1, 7, 3}, {7, 1, 3}, {5, 3, 1}, {4, 9, 3}};
-  for (const TotalVariationParams& params : shapes) {
+  for (const TotalVariationParams& params : kTotalVariationShapes) {
     const int64_t count = int64_t{params.h} * params.w * params.c;
     auto x = random_vector<double>(count, 1);
     std::vector<double> dx(x.size()), ignored(x.size()), expected(x.size());

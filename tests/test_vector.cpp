@@ -7,39 +7,19 @@
 #include "kernels/thread_pool.h"
 #include "kernels/vector.h"
 #include "tests/helpers.h"
+#include "tests/vector_cases.h"
 
 namespace swag {
 namespace {
 
+using test::exact_dot;
 using test::GuardedBuffer;
-
-// Counts around the kernels' lanes, blocks and ranges.
-const int64_t kCounts[] = {0, 1, 3, 4, 5, 511, 512, 513, 16383, 16384, 16385, 50001};
-
-template <typename T>
-struct Vectors {
-  Vectors(int vectors, int64_t count, uint64_t seed) {
-    for (int k = 0; k < vectors; ++k) values.push_back(test::random_vector<T>(count, seed + k));
-    for (const std::vector<T>& vector : values) pointers.push_back(vector.data());
-  }
-  int size() const { return static_cast<int>(values.size()); }
-  std::vector<std::vector<T>> values;
-  std::vector<const T*> pointers;
-};
-
-template <typename T>
-long double exact_dot(const std::vector<T>& a, const std::vector<T>& b) {
-  long double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    sum += static_cast<long double>(a[i]) * static_cast<long double>(b[i]);
-  }
-  return sum;
-}
+using test::Vectors;
 
 }  // namespace
 
 TEST_CASE_TEMPLATE("multi_dot gives every left vector with every right one, in float64", T, float, double) {
-  for (const int64_t count : kCounts) {
+  for (const int64_t count : test::kVectorCounts) {
     for (const int lefts : {1, 2, 3, 5}) {
       const Vectors<T> left(lefts, count, 10), right(7, count, 20);
       GuardedBuffer<double> results(lefts * right.size());
@@ -73,7 +53,7 @@ TEST_CASE("multi_dot of a hand-sized case") {
 }
 
 TEST_CASE_TEMPLATE("linear_combination sums in float64 and rounds once", T, float, double) {
-  for (const int64_t count : kCounts) {
+  for (const int64_t count : test::kVectorCounts) {
     for (const int size : {1, 2, 4, 5, 9}) {
       const Vectors<T> vectors(size, count, 30);
       const auto coefficients = test::random_vector<double>(size, 40, -3, 3);
@@ -108,7 +88,7 @@ TEST_CASE("linear_combination may write onto one of its vectors") {
 }
 
 TEST_CASE_TEMPLATE("vector_norms gives the sum and the largest of the magnitudes", T, float, double) {
-  for (const int64_t count : kCounts) {
+  for (const int64_t count : test::kVectorCounts) {
     std::vector<T> x = test::random_vector<T>(count, 50);
     if (count > 0) x[static_cast<size_t>(count / 3)] = -7;
     long double sum = 0;

@@ -1,0 +1,346 @@
+// Winograd's convolution: blocks of tiles are transformed, multiplied position by position with packed
+// weights (gemm_micro_kernel.h), and transformed back into the map, all within the caches.
+//
+// Where the transformed weights of a layer fit the third-level cache, each thread has blocks of its own.
+// Where they do not, all threads work on one block that is large enough to be worth reading the weights from
+// memory for.
+//
+// Bounded by arithmetic: a quarter of the direct convolution's, and some 15% more for the transforms.
+#include "kernels/conv2d_winograd_cpu.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstdlib>
+
+#include "kernels/conv2d_plan_cpu.h"
+#include "kernels/conv2d_winograd_cpu_transform.h"
+#include "kernels/gemm_micro_kernel.h"
+#include "kernels/mask.h"
+#include "kernels/thread_pool.h"
+
+namespace swag::cpu {
+namespace {
+
+using direct::ceil_div;
+using direct::Correlation;
+using direct::round_up;
+
+int tune(const char* name, int otherwise) {
+  const char* v = std::getenv(name);
+  return v ? std::atoi(v) : otherwise;
+}
+static const int kOwnTiles = tune("W_OWN", 24), kSharedTiles = tune("W_SHARED", 192),
+                 kSharedBytes = tune("W_SHARED_MB", 16) << 20, kGroupChannels = tune("W_GROUP", 64),
+                 kRowChunk = tune("W_CHUNK", 48);
+constexpr int64_t kLine = direct::kLine<float>;
+constexpr int kPatch = kWinogradPatch, kTile = kWinogradTile, kPositions = kWinogradPositions;
+
+const WinogradKernels& fastest_kernels() {
+  if (const WinogradKernels* kernels = winograd_kernels(InstructionSet::kAvx512)) return *kernels;
+  if (const WinogradKernels* kernels = winograd_kernels(InstructionSet::kAvx2)) return *kernels;
+  return *winograd_kernels_generic();
+}
+
+const WinogradKernels& transforms() {
+  static const WinogradKernels& kernels = fastest_kernels();
+  return kernels;
+}
+
+struct Plan {
+  Correlation<float> map;       // pointers are null while only sizes are asked for
+  int y_h = 0;                  // rows that are written; map.y_w columns
+  int first_row = 0, first_col = 0;  // of the map, that the first tile reads
+  int tile_cols = 0;
+  int64_t tiles = 0;
+
+  bool shared = false;     // all threads on one block
+  int64_t blocks = 0;      // of tiles
+  int64_t block_tiles = 0;  // at most
+  int group_channels = 0;  // output channels that are multiplied, then transformed, at a time
+  int64_t groups = 0;
+  int64_t parts = 1;       // of a shared block's tiles, so that there is work for many threads
+  int64_t v_pitch = 0, v_step = 0;  // elements from tile to tile, from position to position
+  int64_t m_pitch = 0, m_step = 0;
+
+  int64_t begin(int64_t block) const { return tiles * block / blocks; }
+  int64_t v_elements() const { return kPositions * v_step; }
+  int64_t m_elements() const { return kPositions * m_step; }
+};
+
+/// An odd number of cache lines: lines this far apart are spread over all sets of a cache.
+int64_t odd_lines(int64_t elements) { return (ceil_div(elements, kLine) | 1) * kLine; }
+
+Plan make_plan(const Conv2dParams& params, Conv2dDirection direction, int threads) {
+  const bool forward = direction == Conv2dDirection::kForward;
+  Plan plan;
+  plan.map = direct::geometry<float>(params, direction);
+  plan.y_h = forward ? params.h_out() : params.h;
+  // Backward: pixel u of dx is the sum over t of dy(u + pad - 2 + t) times the flipped weight's element t.
+  plan.first_row = forward ? -params.layer.pad_h : params.layer.pad_h - 2;
+  plan.first_col = forward ? -params.layer.pad_w : params.layer.pad_w - 2;
+  plan.tile_cols = static_cast<int>(ceil_div(plan.map.y_w, kTile));
+  plan.tiles = ceil_div(plan.y_h, kTile) * plan.tile_cols;
+
+  const direct::Channels& c = plan.map.c;
+  plan.shared = kPositions * int64_t{c.in} * c.out * int64_t{sizeof(float)} > kSharedBytes;
+  plan.blocks = ceil_div(plan.tiles, plan.shared ? kSharedTiles : kOwnTiles);
+  if (!plan.shared) plan.blocks = std::min(round_up(plan.blocks, threads), plan.tiles);
+  plan.block_tiles = ceil_div(plan.tiles, plan.blocks);
+  plan.group_channels = kGroupChannels;
+  plan.groups = ceil_div(c.out, plan.group_channels);
+  if (plan.shared) plan.parts = std::min(ceil_div(threads, plan.groups), plan.block_tiles);
+  plan.v_pitch = odd_lines(c.in);
+  plan.v_step = odd_lines(plan.block_tiles * plan.v_pitch);
+  plan.m_pitch = odd_lines(std::min<int64_t>(round_up(c.out, 32), plan.group_channels));
+  plan.m_step = odd_lines(ceil_div(plan.block_tiles, plan.parts) * plan.m_pitch);
+  return plan;
+}
+
+/// The rows or columns, of the patch that starts at `first`, that lie inside a map of `extent`.
+uint32_t inside_bits(int first, int extent) {
+  uint32_t bits = 0;
+  for (int i = 0; i < kPatch; ++i) bits |= uint32_t{first + i >= 0 && first + i < extent} << i;
+  return bits;
+}
+
+/// Tiles [begin, end) into rows of v from 0 on.
+void transform_inputs(float* v, const Plan& plan, int64_t begin, int64_t end) {
+  const Correlation<float>& map = plan.map;
+  WinogradInput input;
+  input.row_step = map.w * map.x_pitch;
+  input.pixel_step = map.x_pitch;
+  input.channels = map.c.in;
+  input.position_step = plan.v_step;
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int row = plan.first_row + static_cast<int>(tile / plan.tile_cols) * kTile;
+    const int col = plan.first_col + static_cast<int>(tile % plan.tile_cols) * kTile;
+    input.x = map.x + row * input.row_step + col * input.pixel_step;
+    input.rows = inside_bits(row, map.h);
+    input.cols = inside_bits(col, map.w);
+    input.v = v + (tile - begin) * plan.v_pitch;
+    transforms().transform_input(input);
+  }
+}
+
+/// All products of `tiles` rows of v with the weights of `channels` output channels from `channel` on.
+void multiply(float* m, const float* v, const Plan& plan, int64_t tiles, int channel, int channels) {
+  const GemmKernel<float>& kernel = gemm_kernel<float>();
+  const int64_t depth = plan.map.c.in;
+  const int64_t position_weights = round_up(plan.map.c.out, kernel.panel) * depth;
+  GemmPanel<float> panel;
+  panel.a_step = plan.v_pitch;
+  panel.tap_rows = panel.taps = 1;
+  panel.depth = static_cast<int>(depth);
+  panel.y_step = plan.m_pitch;
+  panel.columns = kernel.panel;  // what is too much is 0
+  for (int position = 0; position < kPositions; ++position) {
+    for (int64_t row = 0; row < tiles; row += kRowChunk) {
+      panel.a = v + position * plan.v_step + row * plan.v_pitch;
+      panel.rows = std::min<int64_t>(kRowChunk, tiles - row);
+      for (int n = 0; n < channels; n += kernel.panel) {
+        panel.b = plan.map.packed + position * position_weights + (channel + n) * depth;
+        panel.y = m + position * plan.m_step + row * plan.m_pitch + n;
+        kernel.multiply(panel);
+      }
+    }
+  }
+}
+
+void transform_outputs(const float* m, const Plan& plan, int64_t begin, int64_t end, int channel,
+                       int channels) {
+  const Correlation<float>& map = plan.map;
+  const int64_t words = mask_words(map.c.out);
+  WinogradOutput output;
+  output.position_step = plan.m_step;
+  output.channels = channels;
+  output.row_step = map.y_w * map.y_pitch;
+  output.pixel_step = map.y_pitch;
+  output.bias = map.bias ? map.bias + channel : nullptr;
+  output.relu = map.relu;
+  output.mask_row_step = map.y_w * words;
+  output.mask_pixel_step = words;
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int row = static_cast<int>(tile / plan.tile_cols) * kTile;
+    const int col = static_cast<int>(tile % plan.tile_cols) * kTile;
+    const int64_t pixel = int64_t{row} * map.y_w + col;
+    const int64_t y = pixel * map.y_pitch + channel, word = pixel * words + channel / 32;
+    output.m = m + (tile - begin) * plan.m_pitch;
+    output.rows = std::min(kTile, plan.y_h - row);
+    output.cols = std::min(kTile, map.y_w - col);
+    output.y = map.y + y;
+    output.residual = map.residual ? map.residual + y : nullptr;
+    output.mask_out = map.mask_out ? map.mask_out + word : nullptr;
+    output.mask_in = map.mask_in ? map.mask_in + word : nullptr;
+    transforms().transform_output(output);
+  }
+}
+
+/// Tiles [begin, end), which are rows of v from 0 on, times one group of output channels, into y.
+void finish_group(float* m, const float* v, const Plan& plan, int64_t begin, int64_t end, int64_t group) {
+  const int channel = static_cast<int>(group) * plan.group_channels;
+  const int channels = std::min(plan.group_channels, plan.map.c.out - channel);
+  multiply(m, v, plan, end - begin, channel, channels);
+  transform_outputs(m, plan, begin, end, channel, channels);
+}
+
+void run_own_blocks(const Plan& plan, float* workspace, Stream stream) {
+  const int64_t per_thread = plan.v_elements() + plan.m_elements();
+  parallel_tasks(stream, plan.blocks, [&](int64_t block, int thread) {
+    float* v = workspace + thread * per_thread;
+    float* m = v + plan.v_elements();
+    const int64_t begin = plan.begin(block), end = plan.begin(block + 1);
+    transform_inputs(v, plan, begin, end);
+    for (int64_t group = 0; group < plan.groups; ++group) finish_group(m, v, plan, begin, end, group);
+  });
+}
+
+void run_shared_blocks(const Plan& plan, float* workspace, Stream stream) {
+  constexpr int64_t kGrain = 4;
+  float* const v = workspace;
+  for (int64_t block = 0; block < plan.blocks; ++block) {
+    const int64_t begin = plan.begin(block), tiles = plan.begin(block + 1) - begin;
+    parallel_ranges(stream, tiles, kGrain, [&](int64_t first, int64_t last) {
+      transform_inputs(v + first * plan.v_pitch, plan, begin + first, begin + last);
+    });
+    parallel_tasks(stream, plan.groups * plan.parts, [&](int64_t task, int thread) {
+      const int64_t part = task % plan.parts, group = task / plan.parts;
+      const int64_t first = tiles * part / plan.parts, last = tiles * (part + 1) / plan.parts;
+      float* m = v + plan.v_elements() + thread * plan.m_elements();
+      finish_group(m, v + first * plan.v_pitch, plan, begin + first, begin + last, group);
+    });
+  }
+}
+
+void run(const Plan& plan, void* workspace, Stream stream) {
+  if (plan.shared) {
+    run_shared_blocks(plan, static_cast<float*>(workspace), stream);
+  } else {
+    run_own_blocks(plan, static_cast<float*>(workspace), stream);
+  }
+}
+
+using Taps = std::array<std::array<double, 3>, 3>;
+
+/// G of Cook and Toom: row j evaluates the weights as a polynomial at point j; the last one is the point at
+/// infinity. The denominators of the interpolation are put here, because here double precision costs nothing.
+std::array<std::array<double, 3>, kPatch> weight_transform() {
+  constexpr std::array<double, kPatch - 1> kPoints = {0, kWinogradA, -kWinogradA, kWinogradB, -kWinogradB};
+  std::array<std::array<double, 3>, kPatch> g{};
+  for (size_t j = 0; j < kPoints.size(); ++j) {
+    double denominator = 1;
+    for (size_t k = 0; k < kPoints.size(); ++k) {
+      if (k != j) denominator *= kPoints[j] - kPoints[k];
+    }
+    g[j] = {1 / denominator, kPoints[j] / denominator, kPoints[j] * kPoints[j] / denominator};
+  }
+  g[kPatch - 1] = {0, 0, 1};
+  return g;
+}
+
+/// G w G^T.
+std::array<float, kPositions> transform_weight(const Taps& w) {
+  static const auto g = weight_transform();
+  std::array<float, kPositions> u;
+  for (int i = 0; i < kPatch; ++i) {
+    std::array<double, 3> row{};
+    for (int t = 0; t < 3; ++t) row[t] = g[i][0] * w[0][t] + g[i][1] * w[1][t] + g[i][2] * w[2][t];
+    for (int j = 0; j < kPatch; ++j) {
+      u[i * kPatch + j] = static_cast<float>(row[0] * g[j][0] + row[1] * g[j][1] + row[2] * g[j][2]);
+    }
+  }
+  return u;
+}
+
+}  // namespace
+
+const WinogradKernels* winograd_kernels(InstructionSet set) {
+  if (!gemm_kernels(set)) return nullptr;
+  switch (set) {
+    case InstructionSet::kGeneric: return winograd_kernels_generic();
+    case InstructionSet::kAvx2: return winograd_kernels_avx2();
+    case InstructionSet::kAvx512: return winograd_kernels_avx512();
+  }
+  return nullptr;
+}
+
+bool winograd_can(const Conv2dLayer& l) {
+  return l.kh == 3 && l.kw == 3 && l.stride_h == 1 && l.stride_w == 1;
+}
+
+bool winograd_pays(const Conv2dLayer& layer, Conv2dDirection direction) {
+  constexpr int kFewestChannels = 32;
+  const direct::Channels c = direct::channels_of(layer, direction);
+  static const int pays = tune("W_PAYS", 1);
+  return pays && winograd_can(layer) && std::min(c.in, c.out) >= kFewestChannels;
+}
+
+int64_t winograd_packed_count(const Conv2dLayer& layer, Conv2dDirection direction) {
+  const direct::Channels c = direct::channels_of(layer, direction);
+  return kPositions * round_up(c.out, gemm_kernel<float>().panel) * c.in;
+}
+
+/// Packed weights are (position, panel of output channels, input channel, channel of the panel).
+void winograd_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dDirection direction,
+                   Stream stream) {
+  const bool forward = direction == Conv2dDirection::kForward;
+  const direct::Channels c = direct::channels_of(layer, direction);
+  const int panel = gemm_kernel<float>().panel;
+  const int64_t panels = ceil_div(c.out, panel), panel_weights = int64_t{c.in} * panel;
+  parallel_tasks(stream, panels, [&](int64_t index, int) {
+    for (int k = 0; k < c.in; ++k) {
+      for (int n = 0; n < panel; ++n) {
+        const int64_t out = index * panel + n;
+        Taps taps{};
+        for (int i = 0; i < 3 && out < c.out; ++i) {
+          for (int j = 0; j < 3; ++j) {
+            const int64_t tap = forward ? i * 3 + j : 8 - (i * 3 + j);
+            const int64_t first = forward ? out : k, last = forward ? k : out;
+            taps[i][j] = weight[(first * 9 + tap) * layer.c_in + last];
+          }
+        }
+        const std::array<float, kPositions> u = transform_weight(taps);
+        float* to = packed + index * panel_weights + k * panel + n;
+        for (int position = 0; position < kPositions; ++position) {
+          to[position * panels * panel_weights] = u[position];
+        }
+      }
+    }
+  });
+}
+
+int64_t winograd_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction, Stream stream) {
+  const int threads = thread_count(stream);
+  const Plan plan = make_plan(params, direction, threads);
+  const int64_t elements = plan.v_elements() * (plan.shared ? 1 : threads) + plan.m_elements() * threads;
+  return elements * static_cast<int64_t>(sizeof(float));
+}
+
+void winograd_forward(float* y, const float* x, const float* packed,
+                      const Conv2dForwardEpilogue<float>& epilogue, const Conv2dParams& params,
+                      void* workspace, Stream stream) {
+  assert(epilogue.relu || !epilogue.mask);
+  Plan plan = make_plan(params, Conv2dDirection::kForward, thread_count(stream));
+  plan.map.x = x;
+  plan.map.y = y;
+  plan.map.packed = packed;
+  plan.map.bias = epilogue.bias;
+  plan.map.residual = epilogue.residual;
+  plan.map.relu = epilogue.relu;
+  plan.map.mask_out = epilogue.mask;
+  run(plan, workspace, stream);
+}
+
+void winograd_backward_data(float* dx, const float* dy, const float* packed,
+                            const Conv2dBackwardEpilogue<float>& epilogue, const Conv2dParams& params,
+                            void* workspace, Stream stream) {
+  Plan plan = make_plan(params, Conv2dDirection::kBackwardData, thread_count(stream));
+  plan.map.x = dy;
+  plan.map.y = dx;
+  plan.map.packed = packed;
+  plan.map.residual = epilogue.addend;
+  plan.map.mask_in = epilogue.mask;
+  run(plan, workspace, stream);
+}
+
+}  // namespace swag::cpu
