@@ -17,8 +17,8 @@ namespace swag {
 enum class Conv2dAlgorithm : uint8_t {
   kAuto,      // the rule of conv2d_choose
   kDirect,    // the definition's sum: implicit GEMM on the map as it lies in memory, no im2col buffer
-  kWinograd,  // F(4x4, 3x3): a quarter of the products, some five times the rounding error (docs/cpu.md). A
-              // layer that is not 3x3 with stride 1, and double precision, are computed as with kDirect.
+  kWinograd,  // F(4x4, 3x3): a quarter of the products, three to four times the rounding error (docs/cpu.md).
+              // A layer that is not 3x3 with stride 1, and double precision, are computed as with kDirect.
   kPlain,     // on a GPU: one thread per output, for readers and tests. On the CPU it means kDirect.
 };
 

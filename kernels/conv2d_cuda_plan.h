@@ -210,14 +210,13 @@ inline ImageAxis image_axis(int kernel, int stride, int pad, int tile) {
 /// apart. dx is (row, phase of the column, column, channel), the phases 16 banks apart too.
 struct ImagePlan {
   ImageAxis rows, cols;
-  int channels = 0, taps = 0;
-  int dy_plane = 0;  // float4
-  int dx_plane = 0;  // floats
+  int taps = 0;
+  int dx_rows = 0, dx_cols = 0;  // pixels of a tile
+  int dy_plane = 0;              // float4
+  int dx_plane = 0;              // floats
 
-  int dx_rows() const { return rows.tile * rows.stride; }
-  int dx_cols() const { return cols.tile * cols.stride; }
   int shared_bytes() const {
-    const int dx = dx_rows() * cols.stride * dx_plane;
+    const int dx = dx_rows * cols.stride * dx_plane;
     return 16 * (2 * dy_plane + kDepth * taps) + 4 * dx;
   }
 };
@@ -227,7 +226,8 @@ inline ImagePlan image_plan(const Conv2dLayer& l) {
   const int strips = std::max(kImageWarps / (l.stride_h * l.stride_w), 1);
   plan.rows = image_axis(l.kh, l.stride_h, l.pad_h, strips * kImageRows);
   plan.cols = image_axis(l.kw, l.stride_w, l.pad_w, kImageColumns);
-  plan.channels = l.c_in;
+  plan.dx_rows = plan.rows.tile * l.stride_h;
+  plan.dx_cols = plan.cols.tile * l.stride_w;
   plan.taps = l.kh * l.kw;
   plan.dy_plane = static_cast<int>(round_up(int64_t{plan.rows.extent} * plan.cols.extent + 4, 8)) - 4;
   plan.dx_plane = kImageColumns * l.c_in + (l.stride_w > 1 ? 16 : 0);

@@ -5,13 +5,14 @@
 // Where they do not, all threads work on one block that is large enough to be worth reading the weights from
 // memory for.
 //
-// Bounded by arithmetic: a quarter of the direct convolution's, and some 15% more for the transforms.
+// Bounded by arithmetic: a quarter of the direct convolution's products, and the transforms, which by count
+// add a sixth at 64 channels and a fiftieth at 512.
 #include "kernels/conv2d_winograd_cpu.h"
 
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <cstdlib>
+#include <cstring>
 
 #include "kernels/conv2d_plan_cpu.h"
 #include "kernels/conv2d_winograd_cpu_transform.h"
@@ -26,13 +27,13 @@ using direct::ceil_div;
 using direct::Correlation;
 using direct::round_up;
 
-int tune(const char* name, int otherwise) {
-  const char* v = std::getenv(name);
-  return v ? std::atoi(v) : otherwise;
-}
-static const int kOwnTiles = tune("W_OWN", 24), kSharedTiles = tune("W_SHARED", 192),
-                 kSharedBytes = tune("W_SHARED_MB", 16) << 20, kGroupChannels = tune("W_GROUP", 64),
-                 kRowChunk = tune("W_CHUNK", 48);
+constexpr int64_t kOwnTiles = 12;     // of a thread's block: whole tiles of every micro-kernel, half a cache
+constexpr int64_t kSharedTiles = 96;  // of a block of all threads
+constexpr int64_t kRowChunk = 24;     // tiles multiplied with all panels of a group while they are near
+constexpr int kGroupChannels = 64;    // output channels multiplied, then transformed, at a time
+constexpr int kWordChannels = 32;     // a group is whole words of the mask
+constexpr int kFewestChannels = 32;   // see winograd_pays
+constexpr int64_t kCachedBytes = 16 << 20;  // transformed weights that stay in a third-level cache
 constexpr int64_t kLine = direct::kLine<float>;
 constexpr int kPatch = kWinogradPatch, kTile = kWinogradTile, kPositions = kWinogradPositions;
 
@@ -48,18 +49,17 @@ const WinogradKernels& transforms() {
 }
 
 struct Plan {
-  Correlation<float> map;       // pointers are null while only sizes are asked for
-  int y_h = 0;                  // rows that are written; map.y_w columns
+  Correlation<float> map;            // pointers are null while only sizes are asked for
+  int y_h = 0;                       // rows that are written; map.y_w columns
   int first_row = 0, first_col = 0;  // of the map, that the first tile reads
   int tile_cols = 0;
   int64_t tiles = 0;
 
-  bool shared = false;     // all threads on one block
-  int64_t blocks = 0;      // of tiles
+  bool shared = false;      // all threads on one block
+  int64_t blocks = 0;       // of tiles
   int64_t block_tiles = 0;  // at most
-  int group_channels = 0;  // output channels that are multiplied, then transformed, at a time
   int64_t groups = 0;
-  int64_t parts = 1;       // of a shared block's tiles, so that there is work for many threads
+  int64_t parts = 1;                // of a shared block's tiles, so that there is work for many threads
   int64_t v_pitch = 0, v_step = 0;  // elements from tile to tile, from position to position
   int64_t m_pitch = 0, m_step = 0;
 
@@ -83,16 +83,15 @@ Plan make_plan(const Conv2dParams& params, Conv2dDirection direction, int thread
   plan.tiles = ceil_div(plan.y_h, kTile) * plan.tile_cols;
 
   const direct::Channels& c = plan.map.c;
-  plan.shared = kPositions * int64_t{c.in} * c.out * int64_t{sizeof(float)} > kSharedBytes;
+  plan.shared = kPositions * int64_t{c.in} * c.out * int64_t{sizeof(float)} > kCachedBytes;
   plan.blocks = ceil_div(plan.tiles, plan.shared ? kSharedTiles : kOwnTiles);
   if (!plan.shared) plan.blocks = std::min(round_up(plan.blocks, threads), plan.tiles);
   plan.block_tiles = ceil_div(plan.tiles, plan.blocks);
-  plan.group_channels = kGroupChannels;
-  plan.groups = ceil_div(c.out, plan.group_channels);
+  plan.groups = ceil_div(c.out, kGroupChannels);
   if (plan.shared) plan.parts = std::min(ceil_div(threads, plan.groups), plan.block_tiles);
   plan.v_pitch = odd_lines(c.in);
   plan.v_step = odd_lines(plan.block_tiles * plan.v_pitch);
-  plan.m_pitch = odd_lines(std::min<int64_t>(round_up(c.out, 32), plan.group_channels));
+  plan.m_pitch = odd_lines(std::min<int64_t>(round_up(c.out, kWordChannels), kGroupChannels));
   plan.m_step = odd_lines(ceil_div(plan.block_tiles, plan.parts) * plan.m_pitch);
   return plan;
 }
@@ -164,7 +163,7 @@ void transform_outputs(const float* m, const Plan& plan, int64_t begin, int64_t 
     const int row = static_cast<int>(tile / plan.tile_cols) * kTile;
     const int col = static_cast<int>(tile % plan.tile_cols) * kTile;
     const int64_t pixel = int64_t{row} * map.y_w + col;
-    const int64_t y = pixel * map.y_pitch + channel, word = pixel * words + channel / 32;
+    const int64_t y = pixel * map.y_pitch + channel, word = pixel * words + channel / kWordChannels;
     output.m = m + (tile - begin) * plan.m_pitch;
     output.rows = std::min(kTile, plan.y_h - row);
     output.cols = std::min(kTile, map.y_w - col);
@@ -178,8 +177,8 @@ void transform_outputs(const float* m, const Plan& plan, int64_t begin, int64_t 
 
 /// Tiles [begin, end), which are rows of v from 0 on, times one group of output channels, into y.
 void finish_group(float* m, const float* v, const Plan& plan, int64_t begin, int64_t end, int64_t group) {
-  const int channel = static_cast<int>(group) * plan.group_channels;
-  const int channels = std::min(plan.group_channels, plan.map.c.out - channel);
+  const int channel = static_cast<int>(group) * kGroupChannels;
+  const int channels = std::min(kGroupChannels, plan.map.c.out - channel);
   multiply(m, v, plan, end - begin, channel, channels);
   transform_outputs(m, plan, begin, end, channel, channels);
 }
@@ -220,7 +219,7 @@ void run(const Plan& plan, void* workspace, Stream stream) {
   }
 }
 
-using Taps = std::array<std::array<double, 3>, 3>;
+using Taps = std::array<double, 9>;
 
 /// G of Cook and Toom: row j evaluates the weights as a polynomial at point j; the last one is the point at
 /// infinity. The denominators of the interpolation are put here, because here double precision costs nothing.
@@ -244,7 +243,7 @@ std::array<float, kPositions> transform_weight(const Taps& w) {
   std::array<float, kPositions> u;
   for (int i = 0; i < kPatch; ++i) {
     std::array<double, 3> row{};
-    for (int t = 0; t < 3; ++t) row[t] = g[i][0] * w[0][t] + g[i][1] * w[1][t] + g[i][2] * w[2][t];
+    for (int t = 0; t < 3; ++t) row[t] = g[i][0] * w[t] + g[i][1] * w[3 + t] + g[i][2] * w[6 + t];
     for (int j = 0; j < kPatch; ++j) {
       u[i * kPatch + j] = static_cast<float>(row[0] * g[j][0] + row[1] * g[j][1] + row[2] * g[j][2]);
     }
@@ -269,10 +268,8 @@ bool winograd_can(const Conv2dLayer& l) {
 }
 
 bool winograd_pays(const Conv2dLayer& layer, Conv2dDirection direction) {
-  constexpr int kFewestChannels = 32;
   const direct::Channels c = direct::channels_of(layer, direction);
-  static const int pays = tune("W_PAYS", 1);
-  return pays && winograd_can(layer) && std::min(c.in, c.out) >= kFewestChannels;
+  return winograd_can(layer) && std::min(c.in, c.out) >= kFewestChannels;
 }
 
 int64_t winograd_packed_count(const Conv2dLayer& layer, Conv2dDirection direction) {
@@ -283,27 +280,27 @@ int64_t winograd_packed_count(const Conv2dLayer& layer, Conv2dDirection directio
 /// Packed weights are (position, panel of output channels, input channel, channel of the panel).
 void winograd_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dDirection direction,
                    Stream stream) {
+  constexpr int kWidestPanel = 32;
   const bool forward = direction == Conv2dDirection::kForward;
   const direct::Channels c = direct::channels_of(layer, direction);
   const int panel = gemm_kernel<float>().panel;
+  assert(panel <= kWidestPanel);
   const int64_t panels = ceil_div(c.out, panel), panel_weights = int64_t{c.in} * panel;
   parallel_tasks(stream, panels, [&](int64_t index, int) {
+    float lines[kPositions][kWidestPanel] = {};  // positions lie a power of two apart: write them whole
     for (int k = 0; k < c.in; ++k) {
-      for (int n = 0; n < panel; ++n) {
+      const int columns = static_cast<int>(std::min<int64_t>(panel, c.out - index * panel));
+      for (int n = 0; n < columns; ++n) {
         const int64_t out = index * panel + n;
-        Taps taps{};
-        for (int i = 0; i < 3 && out < c.out; ++i) {
-          for (int j = 0; j < 3; ++j) {
-            const int64_t tap = forward ? i * 3 + j : 8 - (i * 3 + j);
-            const int64_t first = forward ? out : k, last = forward ? k : out;
-            taps[i][j] = weight[(first * 9 + tap) * layer.c_in + last];
-          }
-        }
+        const float* w = weight + (forward ? out * 9 * layer.c_in + k : k * 9 * int64_t{layer.c_in} + out);
+        Taps taps;
+        for (int tap = 0; tap < 9; ++tap) taps[tap] = w[int64_t{forward ? tap : 8 - tap} * layer.c_in];
         const std::array<float, kPositions> u = transform_weight(taps);
-        float* to = packed + index * panel_weights + k * panel + n;
-        for (int position = 0; position < kPositions; ++position) {
-          to[position * panels * panel_weights] = u[position];
-        }
+        for (int position = 0; position < kPositions; ++position) lines[position][n] = u[position];
+      }
+      float* to = packed + index * panel_weights + k * panel;
+      for (int position = 0; position < kPositions; ++position) {
+        std::memcpy(to + position * panels * panel_weights, lines[position], panel * sizeof(float));
       }
     }
   });

@@ -9,7 +9,10 @@ namespace swag::cpu {
 /// 3x3 with stride 1, whatever its padding.
 bool winograd_can(const Conv2dLayer& layer);
 
-/// Whether it is faster than the direct convolution.
+/// Whether it is the faster one, by the layer alone: the map is not known when weights are packed. Per tile
+/// the transforms cost c_in + c_out, the products c_in * c_out: below 32 channels on either side the
+/// transforms and the short sums of the micro-kernel eat up what is saved. Maps of a few tiles read four
+/// times the direct convolution's weights for nothing, but they take no time worth a second packing.
 bool winograd_pays(const Conv2dLayer& layer, Conv2dDirection direction);
 
 // Backward is the same routine, the weights flipped and transposed when they are packed.

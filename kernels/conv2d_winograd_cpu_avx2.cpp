@@ -1,5 +1,5 @@
-// The transforms of Winograd's convolution for AVX2. The build compiles this file alone with the flags for it;
-// without them it is empty.
+// The transforms of Winograd's convolution for AVX2. The build compiles this file alone with the flags for
+// it; without them it is empty.
 #include "kernels/conv2d_winograd_cpu_transform.h"
 
 #if defined(__AVX2__) && defined(__FMA__)

@@ -10,8 +10,8 @@
 
 namespace swag::cpu {
 
-constexpr int kWinogradTile = 4;                                    // pixels of the result, each way
-constexpr int kWinogradPatch = 6;                                   // pixels of the map, each way
+constexpr int kWinogradTile = 4;                                     // pixels of the result, each way
+constexpr int kWinogradPatch = 6;                                    // pixels of the map, each way
 constexpr int kWinogradPositions = kWinogradPatch * kWinogradPatch;  // products per pair of channels
 
 /// The interpolation points are 0, +-a, +-b and infinity. All of their powers that occur are exact in float.
@@ -29,7 +29,8 @@ struct WinogradInput {
 
 /// y = mask_in * relu(A^T m A + bias + residual) for every channel.
 struct WinogradOutput {
-  const float* m = nullptr;  // (36, channels rounded up to 16), positions position_step apart
+  const float* m =
+      nullptr;  // (36, channels rounded up to 16), positions position_step apart; 0 from channels on
   int64_t position_step = 0;
   int channels = 0;
   int rows = kWinogradTile, cols = kWinogradTile;  // of y that are written

@@ -5,6 +5,9 @@
 namespace swag::cuda {
 namespace {
 
+// Said, because the compiler otherwise saves registers at a division until it spills.
+[[maybe_unused]] constexpr int kBlocksPerProcessor = 4;
+
 /// The part [begin, end) of a window's rows or columns that lies inside the map; `origin` may be negative.
 struct Span {
   int origin, begin, end;
@@ -62,7 +65,7 @@ __device__ __forceinline__ void for_each_pixel(int h, int w, int c, Body&& body)
 /// Grid: output columns / y x output rows; block: x groups of channels, y columns, 256 threads. No shared
 /// memory: overlapping windows meet in the first-level cache. Bound by bytes: 4 per input, 5 per output.
 template <int kWidth>
-__global__ void __launch_bounds__(kElementThreads)
+__global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
     max_pool2d_forward_kernel(float* y, uint8_t* position, const float* x, Pool2dParams params, int h_out,
                               int w_out) {
   for_each_pixel<kWidth>(h_out, w_out, params.c, [&](int out_row, int out_col, int channel) {
@@ -96,7 +99,7 @@ __global__ void __launch_bounds__(kElementThreads)
 /// Grid: columns / y x rows; block: x groups of channels, y columns, 256 threads. No shared memory. Bound by
 /// bytes: 4 per dx, 5 per dy; a dy is read by each pixel of its window, mostly from the caches.
 template <int kWidth>
-__global__ void __launch_bounds__(kElementThreads)
+__global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
     max_pool2d_backward_kernel(float* dx, const float* dy, const uint8_t* position, Pool2dParams params,
                                int h_out, int w_out) {
   for_each_pixel<kWidth>(params.h, params.w, params.c, [&](int row, int col, int channel) {
@@ -124,7 +127,7 @@ __global__ void __launch_bounds__(kElementThreads)
 /// A thread makes kWidth channels of an output pixel.
 /// Grid, block and bound as max_pool2d_forward_kernel, without positions.
 template <int kWidth>
-__global__ void __launch_bounds__(kElementThreads)
+__global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
     avg_pool2d_forward_kernel(float* y, const float* x, Pool2dParams params, int h_out, int w_out) {
   for_each_pixel<kWidth>(h_out, w_out, params.c, [&](int out_row, int out_col, int channel) {
     const Span rows(out_row, params.stride_h, params.pad_h, params.kh, params.h);
@@ -148,7 +151,7 @@ __global__ void __launch_bounds__(kElementThreads)
 /// A thread gathers kWidth channels of one dx.
 /// Grid, block and bound as max_pool2d_backward_kernel, without positions.
 template <int kWidth>
-__global__ void __launch_bounds__(kElementThreads)
+__global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
     avg_pool2d_backward_kernel(float* dx, const float* dy, Pool2dParams params, int h_out, int w_out) {
   for_each_pixel<kWidth>(params.h, params.w, params.c, [&](int row, int col, int channel) {
     const Covering out_rows(row, params.stride_h, params.pad_h, params.kh, h_out);

@@ -91,6 +91,18 @@ TEST_CASE("cuda softmax over the map agrees with its definition and with the CPU
   }
 }
 
+TEST_CASE("cuda softmaxed values have no common rounding") {
+  REQUIRE_DEVICE();
+  // A factor rounded to float would be off by up to 6e-8 for all of them; the rest averages out.
+  const auto f = random_vector<float>(70000, 1, 0, 4);
+  const DeviceBuffer<float> device_f(f);
+  for (const double temperature : {0.9, 1.0, 1.7, 3.0}) {
+    double sum = 0;
+    for (const float value : softmax(device_f, {7000, 10, temperature})) sum += value;
+    CHECK(std::abs(sum / 70000 - 1) <= 2e-9);
+  }
+}
+
 TEST_CASE("cuda softmax statistics run on when the maximum grows from tile to tile") {
   REQUIRE_DEVICE();
   // More tiles than blocks; the first block's later tiles hold larger values than its earlier ones.

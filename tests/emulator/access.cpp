@@ -19,13 +19,20 @@ namespace {
 
 constexpr unsigned kWordBytes = 4;
 
+// An Access is handed to the slow paths as a copy: its address then does not escape from the hook, which
+// keeps it in registers.
+
 /// Keeps a read. Two records are enough for any later write to conflict with one of them, if they are of
 /// different blocks, else of different warps, else of different lanes since the warp's last __syncwarp.
 EMULATOR_FAST void keep_read(Cell& cell, uint64_t who, uint64_t where) {
   const uint64_t first = load_who(cell.read) ^ who;
-  if (first >> kThreadShift == 0) {  // this thread, since the last barrier
-    if (EMULATOR_UNLIKELY(first & kBytesMask)) who |= load_who(cell.read) & kBytesMask;
-    return store_record(cell.read, who, where);
+  if (first >> kThreadShift == 0) {                     // this thread, since the last barrier
+    if (EMULATOR_UNLIKELY(first & who & kBytesMask)) {  // bytes that it had not read
+      store_record(cell.read, who | (load_who(cell.read) & kBytesMask), where);
+    } else if (EMULATOR_UNLIKELY((load_where(cell.read) ^ where) & kSyncsMask)) {
+      store_record(cell.read, who, where);
+    }
+    return;
   }
   if (first >> kInstanceShift != 0) {
     const Record old = load_record(cell.read);
@@ -62,10 +69,10 @@ EMULATOR_FAST void read_word(Cell& cell, uint64_t who, uint64_t where, const Acc
   const uint64_t written = load_who(cell.write);
   const uint64_t difference = written ^ who;
   if (!device && EMULATOR_UNLIKELY(difference >> kInstanceShift != 0 || (~written & who & kBytesMask))) {
-    judge_shared_read(access, cell, who);
+    judge_shared_read(Access(access), cell, who);
   }
   if (EMULATOR_UNLIKELY(suspicious<device>(written, who))) {
-    judge_race(access, cell.write, true, who, where, device);
+    judge_race(Access(access), cell.write, true, who, where, device);
   }
   keep_read(cell, who, where);
 }
@@ -74,18 +81,18 @@ template <bool device>
 EMULATOR_FAST void write_word(Cell& cell, uint64_t who, uint64_t where, const Access& access) {
   const uint64_t written = load_who(cell.write);
   if (EMULATOR_UNLIKELY(suspicious<device>(written, who))) {
-    judge_race(access, cell.write, true, who, where, device);
+    judge_race(Access(access), cell.write, true, who, where, device);
   }
   if (EMULATOR_UNLIKELY(suspicious<device>(load_who(cell.read), who))) {
-    judge_race(access, cell.read, false, who, where, device);
+    judge_race(Access(access), cell.read, false, who, where, device);
   }
   if (EMULATOR_UNLIKELY(suspicious<device>(load_who(cell.other_read), who))) {
-    judge_race(access, cell.other_read, false, who, where, device);
+    judge_race(Access(access), cell.other_read, false, who, where, device);
   }
   const uint64_t difference = written ^ who;
   if (!device) {
     if (difference >> kInstanceShift != 0) {
-      judge_first_shared_write(access);
+      judge_first_shared_write(Access(access));
     } else {
       where |= load_where(cell.write) & kBytesMask;
     }
@@ -97,14 +104,15 @@ EMULATOR_FAST void write_word(Cell& cell, uint64_t who, uint64_t where, const Ac
   store_record(cell.write, who, where);
 }
 
-template <AccessKind kind, bool device>
+/// `aligned`: the access begins with a word.
+template <AccessKind kind, bool device, bool aligned>
 EMULATOR_FAST void touch_words(Cell* cell, const Thread& thread, const Access& access) {
   uint64_t who = watch.stamp | uint64_t{thread.linear} << kThreadShift;
   if (kind == AccessKind::kAtomic) who |= kAtomicBit;
   const uint64_t site = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(access.site) - watch.program);
   const uint64_t where =
       site << 32 | uint64_t{static_cast<uint16_t>(thread.warp->syncs)} << 16 | watch.fences;
-  unsigned offset = access.address % kWordBytes;
+  unsigned offset = aligned && access.bytes >= kWordBytes ? 0 : access.address % kWordBytes;
   for (unsigned rest = access.bytes; rest > 0;) {
     const unsigned bytes = rest < kWordBytes - offset ? rest : kWordBytes - offset;
     const uint64_t mask = ((1u << bytes) - 1) << offset;
@@ -120,10 +128,10 @@ EMULATOR_FAST void touch_words(Cell* cell, const Thread& thread, const Access& a
 }
 
 /// Sets the written bits. Another block may write other bytes of the same word: hence the atomic or.
-template <AccessKind kind>
+template <AccessKind kind, bool aligned>
 EMULATOR_FAST void touch_state(const Access& access) {
   uint8_t* state = watch.state + (access.address - watch.device.begin) / kWordBytes;
-  if (access.bytes % kWordBytes == 0 && access.address % kWordBytes == 0) {
+  if (access.bytes % kWordBytes == 0 && (aligned || access.address % kWordBytes == 0)) {
     bool good = true;
     for (unsigned word = 0; word < access.bytes / kWordBytes; ++word) {
       const uint8_t old = state[word];
@@ -134,7 +142,7 @@ EMULATOR_FAST void touch_state(const Access& access) {
         good &= old == 0xff;
       }
     }
-    if (EMULATOR_UNLIKELY(!good)) judge_device_state(access);
+    if (EMULATOR_UNLIKELY(!good)) judge_device_state(Access(access));
     return;
   }
   for (unsigned byte = 0; byte < access.bytes; ++byte) {
@@ -143,7 +151,7 @@ EMULATOR_FAST void touch_state(const Access& access) {
     const auto written = static_cast<uint8_t>(allocated << 4);
     uint8_t& word = state[at / kWordBytes];
     const uint8_t needed = kind == AccessKind::kWrite ? allocated : allocated | written;
-    if (EMULATOR_UNLIKELY((word & needed) != needed)) return judge_device_state(access);
+    if (EMULATOR_UNLIKELY((word & needed) != needed)) return judge_device_state(Access(access));
     if (kind == AccessKind::kWrite && !(word & written)) __atomic_fetch_or(&word, written, __ATOMIC_RELAXED);
   }
 }
@@ -151,21 +159,25 @@ EMULATOR_FAST void touch_state(const Access& access) {
 /// `aligned`: the address is a multiple of the size on every GPU.
 template <AccessKind kind, bool aligned>
 EMULATOR_FAST void check_access(const Thread& thread, const Access& access) {
-  if (aligned && EMULATOR_UNLIKELY(access.address & (access.bytes - 1))) report_misaligned(access);
+  if (aligned && EMULATOR_UNLIKELY(access.address & (access.bytes - 1))) report_misaligned(Access(access));
   const uintptr_t in_static = access.address - watch.static_shared.begin;
   if (in_static < watch.static_shared.bytes) {
-    return touch_words<kind, false>(watch.static_shared.cells + in_static / kWordBytes, thread, access);
+    return touch_words<kind, false, aligned>(watch.static_shared.cells + in_static / kWordBytes, thread,
+                                             access);
   }
   const uintptr_t in_dynamic = access.address - watch.dynamic_shared.begin;
   if (in_dynamic < watch.dynamic_shared.bytes && access.bytes <= watch.dynamic_shared.bytes - in_dynamic) {
-    return touch_words<kind, false>(watch.dynamic_shared.cells + in_dynamic / kWordBytes, thread, access);
+    return touch_words<kind, false, aligned>(watch.dynamic_shared.cells + in_dynamic / kWordBytes, thread,
+                                             access);
   }
   const uintptr_t in_device = access.address - watch.device.begin;
   if (in_device < watch.device.bytes) {
-    touch_state<kind>(access);
-    return touch_words<kind, true>(watch.device.cells + in_device / kWordBytes, thread, access);
+    touch_state<kind, aligned>(access);
+    return touch_words<kind, true, aligned>(watch.device.cells + in_device / kWordBytes, thread, access);
   }
-  judge_other_address(access);
+  // Local memory is its thread's own and needs no judging.
+  if (access.address - thread.stack_begin < thread.stack_end - thread.stack_begin) return;
+  judge_other_address(Access(access));
 }
 
 __attribute__((noinline, cold)) void host_access(const Access& access) {
@@ -190,11 +202,9 @@ EMULATOR_FAST void hook(const void* address, size_t bytes, const void* site) {
   access.bytes = static_cast<unsigned>(bytes);
   access.kind = kind;
   access.site = site;
-  if (EMULATOR_UNLIKELY(!thread)) return host_access(access);
-  // A thread's local memory: neither checked nor counted.
-  if (access.address - thread->stack_begin < thread->stack_end - thread->stack_begin) return;
+  if (EMULATOR_UNLIKELY(!thread)) return host_access(Access(access));
   if (watch.check) check_access<kind, aligned>(*thread, access);
-  if (EMULATOR_UNLIKELY(watch.count)) count_it(access);
+  if (EMULATOR_UNLIKELY(watch.count)) count_it(Access(access));
 }
 
 }  // namespace

@@ -94,7 +94,7 @@ void judge_race(const Access& access, const Record& record, bool record_is_write
                 uint64_t where, bool device);
 void judge_shared_read(const Access& access, const Cell& cell, uint64_t who);
 void judge_first_shared_write(const Access& access);
-void report_misaligned(const Access& access);
+[[noreturn]] void report_misaligned(const Access& access);
 /// A device access to a word whose state is not that of allocated and, for reads, written memory.
 void judge_device_state(const Access& access);
 /// An access to what is neither shared nor device memory nor the thread's own.

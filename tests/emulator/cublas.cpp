@@ -1,45 +1,20 @@
 // cuBLAS by CBLAS. Every call checks its arguments as cuBLAS does and that its operands are device memory,
 // then queues.
+#include "tests/emulator/cublas.h"
+
 #include <cblas.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <mutex>
-#include <set>
 
-#include "tests/emulator/include/cublas_v2.h"
 #include "tests/emulator/include/emulator/small_float.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/memory_internal.h"
 #include "tests/emulator/runtime.h"
 
-struct cublasContext {
-  cudaStream_t stream = nullptr;
-  cublasMath_t math = CUBLAS_DEFAULT_MATH;
-  cublasPointerMode_t pointers = CUBLAS_POINTER_MODE_HOST;
-};
-
 namespace emulator {
 namespace {
-
-struct HandleTable {
-  std::mutex mutex;
-  std::set<cublasHandle_t> live;
-};
-HandleTable& table() {
-  static auto* const instance = new HandleTable;
-  return *instance;
-}
-
-/// What all calls begin with.
-cublasStatus_t begin(cublasHandle_t handle) {
-  {
-    const std::lock_guard<std::mutex> lock(table().mutex);
-    if (!table().live.count(handle)) return CUBLAS_STATUS_NOT_INITIALIZED;
-  }
-  return begin_call() == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
-}
 
 bool is_operation(cublasOperation_t op) { return op >= CUBLAS_OP_N && op <= CUBLAS_OP_C; }
 CBLAS_TRANSPOSE cblas(cublasOperation_t op) { return op == CUBLAS_OP_N ? CblasNoTrans : CblasTrans; }
@@ -135,7 +110,7 @@ template <typename T>
 cublasStatus_t gemm(cublasHandle_t handle, const Gemm& g, const T* alpha, const T* a, long long stride_a,
                     const T* b, long long stride_b, const T* beta, T* c, long long stride_c, int batch,
                     const char* call, const void* site) {
-  if (const cublasStatus_t status = begin(handle)) return status;
+  if (const cublasStatus_t status = begin_cublas(handle)) return status;
   if (!g.is_valid() || batch < 0) return CUBLAS_STATUS_INVALID_VALUE;
   Scalar<T> alpha_value, beta_value;
   if (const cublasStatus_t status = set_scalar(handle, alpha, alpha_value, call, site)) return status;
@@ -266,7 +241,7 @@ template <typename T>
 cublasStatus_t syrk(cublasHandle_t handle, cublasFillMode_t fill, cublasOperation_t trans, int n, int k,
                     const T* alpha, const T* a, int lda, const T* beta, T* c, int ldc, const char* call,
                     const void* site) {
-  if (const cublasStatus_t status = begin(handle)) return status;
+  if (const cublasStatus_t status = begin_cublas(handle)) return status;
   const bool plain = trans == CUBLAS_OP_N;
   if ((fill != CUBLAS_FILL_MODE_LOWER && fill != CUBLAS_FILL_MODE_UPPER) || !is_operation(trans) || n < 0 ||
       k < 0 || lda < std::max(1, plain ? n : k) || ldc < std::max(1, n)) {
@@ -303,7 +278,7 @@ cublasStatus_t syrk(cublasHandle_t handle, cublasFillMode_t fill, cublasOperatio
 template <typename T, typename Function>
 cublasStatus_t reduce_vectors(cublasHandle_t handle, const std::vector<Operand>& inputs, T* result,
                               const char* call, const void* site, Function compute) {
-  if (const cublasStatus_t status = begin(handle)) return status;
+  if (const cublasStatus_t status = begin_cublas(handle)) return status;
   if (!result) return CUBLAS_STATUS_INVALID_VALUE;
   for (const Operand& operand : inputs) {
     if (!is_usable(operand, call, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
@@ -329,115 +304,6 @@ cublasStatus_t reduce_vectors(cublasHandle_t handle, const std::vector<Operand>&
 }  // namespace emulator
 
 using namespace emulator;
-
-cublasStatus_t cublasCreate(cublasHandle_t* handle) {
-  if (!handle) return CUBLAS_STATUS_INVALID_VALUE;
-  if (begin_call() != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
-  *handle = new cublasContext;
-  const std::lock_guard<std::mutex> lock(table().mutex);
-  table().live.insert(*handle);
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasDestroy(cublasHandle_t handle) {
-  {
-    const std::lock_guard<std::mutex> lock(table().mutex);
-    if (table().live.erase(handle) == 0) return CUBLAS_STATUS_NOT_INITIALIZED;
-  }
-  drain_work();
-  delete handle;
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
-  if (const cublasStatus_t status = begin(handle)) return status;
-  if (!is_stream(stream)) return CUBLAS_STATUS_INVALID_VALUE;
-  handle->stream = stream;
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasGetStream(cublasHandle_t handle, cudaStream_t* stream) {
-  if (const cublasStatus_t status = begin(handle)) return status;
-  if (!stream) return CUBLAS_STATUS_INVALID_VALUE;
-  *stream = handle->stream;
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
-  if (const cublasStatus_t status = begin(handle)) return status;
-  const int kind = mode & ~CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
-  if (kind < CUBLAS_DEFAULT_MATH || kind > CUBLAS_TF32_TENSOR_OP_MATH) return CUBLAS_STATUS_INVALID_VALUE;
-  handle->math = mode;
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasGetMathMode(cublasHandle_t handle, cublasMath_t* mode) {
-  if (const cublasStatus_t status = begin(handle)) return status;
-  if (!mode) return CUBLAS_STATUS_INVALID_VALUE;
-  *mode = handle->math;
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetPointerMode(cublasHandle_t handle, cublasPointerMode_t mode) {
-  if (const cublasStatus_t status = begin(handle)) return status;
-  if (mode != CUBLAS_POINTER_MODE_HOST && mode != CUBLAS_POINTER_MODE_DEVICE)
-    return CUBLAS_STATUS_INVALID_VALUE;
-  handle->pointers = mode;
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasGetPointerMode(cublasHandle_t handle, cublasPointerMode_t* mode) {
-  if (const cublasStatus_t status = begin(handle)) return status;
-  if (!mode) return CUBLAS_STATUS_INVALID_VALUE;
-  *mode = handle->pointers;
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, size_t bytes) {
-  if (const cublasStatus_t status = begin(handle)) return status;
-  if (reinterpret_cast<uintptr_t>(workspace) % 256 != 0) return CUBLAS_STATUS_INVALID_VALUE;
-  return check_device_range(workspace, workspace ? bytes : 0, "cublasSetWorkspace",
-                            __builtin_return_address(0)) == cudaSuccess
-             ? CUBLAS_STATUS_SUCCESS
-             : CUBLAS_STATUS_INVALID_VALUE;
-}
-
-cublasStatus_t cublasGetVersion(cublasHandle_t handle, int* version) {
-  if (const cublasStatus_t status = begin(handle)) return status;
-  if (!version) return CUBLAS_STATUS_INVALID_VALUE;
-  *version = 130000;
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-const char* cublasGetStatusName(cublasStatus_t status) {
-  switch (status) {
-    case CUBLAS_STATUS_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
-    case CUBLAS_STATUS_NOT_INITIALIZED: return "CUBLAS_STATUS_NOT_INITIALIZED";
-    case CUBLAS_STATUS_ALLOC_FAILED: return "CUBLAS_STATUS_ALLOC_FAILED";
-    case CUBLAS_STATUS_INVALID_VALUE: return "CUBLAS_STATUS_INVALID_VALUE";
-    case CUBLAS_STATUS_ARCH_MISMATCH: return "CUBLAS_STATUS_ARCH_MISMATCH";
-    case CUBLAS_STATUS_MAPPING_ERROR: return "CUBLAS_STATUS_MAPPING_ERROR";
-    case CUBLAS_STATUS_EXECUTION_FAILED: return "CUBLAS_STATUS_EXECUTION_FAILED";
-    case CUBLAS_STATUS_INTERNAL_ERROR: return "CUBLAS_STATUS_INTERNAL_ERROR";
-    case CUBLAS_STATUS_NOT_SUPPORTED: return "CUBLAS_STATUS_NOT_SUPPORTED";
-  }
-  return "CUBLAS_STATUS_UNKNOWN";
-}
-
-const char* cublasGetStatusString(cublasStatus_t status) {
-  switch (status) {
-    case CUBLAS_STATUS_SUCCESS: return "success";
-    case CUBLAS_STATUS_NOT_INITIALIZED: return "the library was not initialized";
-    case CUBLAS_STATUS_ALLOC_FAILED: return "the resource allocation failed";
-    case CUBLAS_STATUS_INVALID_VALUE: return "an unsupported value or parameter was passed to the function";
-    case CUBLAS_STATUS_ARCH_MISMATCH: return "the device lacks a feature that is needed";
-    case CUBLAS_STATUS_MAPPING_ERROR: return "an access to GPU memory space failed";
-    case CUBLAS_STATUS_EXECUTION_FAILED: return "the GPU program failed to execute";
-    case CUBLAS_STATUS_INTERNAL_ERROR: return "an internal operation failed";
-    case CUBLAS_STATUS_NOT_SUPPORTED: return "the functionality requested is not supported";
-  }
-  return "unknown status";
-}
 
 cublasStatus_t cublasSgemm(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m,
                            int n, int k, const float* alpha, const float* a, int lda, const float* b, int ldb,
@@ -468,7 +334,7 @@ cublasStatus_t cublasSgemmBatched(cublasHandle_t handle, cublasOperation_t trans
                                   int ldc, int batch) {
   constexpr const char* kCall = "cublasSgemmBatched";
   const void* const site = __builtin_return_address(0);
-  if (const cublasStatus_t status = begin(handle)) return status;
+  if (const cublasStatus_t status = begin_cublas(handle)) return status;
   const Gemm g{transa, transb, m, n, k, lda, ldb, ldc};
   if (!g.is_valid() || batch < 0) return CUBLAS_STATUS_INVALID_VALUE;
   if (batch == 0) return CUBLAS_STATUS_SUCCESS;
@@ -498,7 +364,7 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa, cub
                             const void* b, cudaDataType_t b_type, int ldb, const void* beta, void* c,
                             cudaDataType_t c_type, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t) {
   const void* const site = __builtin_return_address(0);
-  if (const cublasStatus_t status = begin(handle)) return status;
+  if (const cublasStatus_t status = begin_cublas(handle)) return status;
   const Gemm g{transa, transb, m, n, k, lda, ldb, ldc};
   if (!g.is_valid()) return CUBLAS_STATUS_INVALID_VALUE;
   if (a_type != b_type) return CUBLAS_STATUS_NOT_SUPPORTED;
@@ -559,7 +425,7 @@ cublasStatus_t cublasSaxpy(cublasHandle_t handle, int n, const float* alpha, con
                            float* y, int incy) {
   constexpr const char* kCall = "cublasSaxpy";
   const void* const site = __builtin_return_address(0);
-  if (const cublasStatus_t status = begin(handle)) return status;
+  if (const cublasStatus_t status = begin_cublas(handle)) return status;
   Scalar<float> scalar;
   if (const cublasStatus_t status = set_scalar(handle, alpha, scalar, kCall, site)) return status;
   if (n <= 0) return CUBLAS_STATUS_SUCCESS;
@@ -578,7 +444,7 @@ cublasStatus_t cublasSaxpy(cublasHandle_t handle, int n, const float* alpha, con
 cublasStatus_t cublasSscal(cublasHandle_t handle, int n, const float* alpha, float* x, int incx) {
   constexpr const char* kCall = "cublasSscal";
   const void* const site = __builtin_return_address(0);
-  if (const cublasStatus_t status = begin(handle)) return status;
+  if (const cublasStatus_t status = begin_cublas(handle)) return status;
   Scalar<float> scalar;
   if (const cublasStatus_t status = set_scalar(handle, alpha, scalar, kCall, site)) return status;
   if (n <= 0 || incx <= 0) return CUBLAS_STATUS_SUCCESS;

@@ -110,7 +110,8 @@ std::vector<KernelCount> take_counts();
 /// Gives [address, address + bytes) of device memory a name for reports: a tensor in an arena.
 void name_range(const void* address, size_t bytes, const std::string& name);
 
-/// Adds one finding per allocation that is still alive, with the line of its cudaMalloc. cudaDeviceReset does it too.
+/// Adds one finding per allocation that is still alive, with the line of its cudaMalloc. cudaDeviceReset does
+/// it too.
 void check_leaks();
 
 }  // namespace emulator

@@ -1,6 +1,7 @@
 // Errors and the queue.
 #include "tests/emulator/runtime.h"
 
+#include <atomic>
 #include <deque>
 #include <mutex>
 
@@ -16,7 +17,8 @@ struct Queue {
   std::recursive_mutex mutex;  // a host function that runs as work may issue work
   std::deque<std::function<void()>> waiting;
   bool running = false;
-  cudaError_t fault = cudaSuccess;  // of a kernel, not yet seen by a call
+  std::atomic<cudaError_t> fault{
+      cudaSuccess};  // of a kernel, not yet seen by a call; blocks set it themselves
   cudaError_t sticky = cudaSuccess;
 };
 
@@ -40,16 +42,17 @@ cudaError_t fail(cudaError_t error) {
 }
 
 void leave_fault(cudaError_t error) {
-  Queue& q = queue();
-  const std::lock_guard<std::recursive_mutex> lock(q.mutex);
-  if (q.fault == cudaSuccess) q.fault = error;
+  cudaError_t none = cudaSuccess;
+  queue().fault.compare_exchange_strong(none,
+                                        error);  // no lock: the host thread that waits for the blocks has it
 }
 
 void forget_faults() {
   Queue& q = queue();
   const std::lock_guard<std::recursive_mutex> lock(q.mutex);
   q.waiting.clear();
-  q.fault = q.sticky = last_error = cudaSuccess;
+  q.fault = cudaSuccess;
+  q.sticky = last_error = cudaSuccess;
 }
 
 void drain_work() {

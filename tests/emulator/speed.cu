@@ -12,6 +12,12 @@
 
 namespace {
 
+#ifdef EMULATOR_INSTRUMENTED
+constexpr bool kInstrumented = true;
+#else
+constexpr bool kInstrumented = false;
+#endif
+
 /// y = a * b, all (n, n), n a multiple of kTile. Grid (n / kTile, n / kTile), block (kTile, kTile); two tiles
 /// in shared memory.
 template <int kTile>
@@ -70,16 +76,11 @@ double measure(int n) {
 
 int main(int argc, char** argv) {
   emulator::Options options;
-  options.check = argc < 2 || std::strcmp(argv[1], "unchecked") != 0;
+  options.check = kInstrumented && (argc < 2 || std::strcmp(argv[1], "unchecked") != 0);
   options.workers = 1;
   emulator::configure(options);
-#ifdef EMULATOR_INSTRUMENTED
-  const char* mode = options.check ? "checked" : "instrumented, not checked";
-  const int n = 256;
-#else
-  const char* mode = "plain";
-  const int n = 512;
-#endif
+  const char* mode = options.check ? "checked" : kInstrumented ? "instrumented, not checked" : "plain";
+  const int n = kInstrumented ? 256 : 512;
   const double tile16 = measure<16>(n), tile32 = measure<32>(n);
   std::printf("%s, one core, million multiply-adds per second: %.0f with 16x16 tiles, %.0f with 32x32\n",
               mode, tile16, tile32);

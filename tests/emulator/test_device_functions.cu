@@ -156,8 +156,9 @@ __global__ void geometry_kernel(int* out, const int width) {
 
 __global__ void static_shared_kernel(int* out) {
   __shared__ int values[1024];
-  values[threadIdx.x] = 1;
-  out[threadIdx.x] = values[threadIdx.x];
+  values[threadIdx.x] = static_cast<int>(threadIdx.x);
+  __syncthreads();
+  out[threadIdx.x] = values[threadIdx.x ^ 1];
 }
 
 }  // namespace
@@ -227,7 +228,7 @@ TEST_CASE("bit and conversion functions give what CUDA gives") {
   const std::vector<unsigned> expected = {
       8,           31,  9,           0x80000000u, 0x77553311u, 3,           static_cast<unsigned>(-15),
       0x3f800000u, 199, 0x7fffffffu, 0,           0,           0x3f800000u, 0x3f000000u,
-      5,           3,   0xffffffffu};
+      5,           3,   0x00ff00ffu};
   REQUIRE(out.size() == expected.size());
   for (size_t i = 0; i < out.size(); ++i) CHECK_MESSAGE(out[i] == expected[i], "case ", i);
 }
