@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "kernels/conv2d.h"
+#include "kernels/conv2d_phases.h"
 
 namespace swag::cuda::conv2d {
 
@@ -18,41 +19,11 @@ constexpr int kWantedWarps = 132 * 8;  // two per scheduler of an H100; a consta
 constexpr int kMinSplitSlices = 32;    // a shorter sum costs less than adding up its parts
 constexpr int kMaxSplits = 16;
 
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-
-/// One axis of a phase: output y_first + y_step * n, 0 <= n < count, is the sum over 0 <= t < taps of
-/// input x_first + x_step * n + t times the kernel's element tap_first + tap_step * t.
-struct Axis {
-  int count = 0;
-  int y_first = 0, y_step = 1;
-  int x_first = 0, x_step = 1;
-  int taps = 0, tap_first = 0, tap_step = 1;
-};
-
-inline Axis forward_axis(int size, int kernel, int stride, int pad) {
-  Axis axis;
-  axis.count = (size + 2 * pad - kernel) / stride + 1;
-  axis.x_first = -pad;
-  axis.x_step = stride;
-  axis.taps = kernel;
-  return axis;
-}
-
-/// Pixels phase, phase + stride, ... of dx: those that the kernel's elements of one remainder modulo stride
-/// reach. u + pad = row * stride + element; both element and row are walked so that rows ascend.
-inline Axis backward_axis(int size, int kernel, int stride, int pad, int phase) {
-  const int remainder = (phase + pad) % stride;
-  Axis axis;
-  axis.count = phase < size ? (size - 1 - phase) / stride + 1 : 0;
-  axis.y_first = phase;
-  axis.y_step = stride;
-  axis.taps = remainder < kernel ? (kernel - 1 - remainder) / stride + 1 : 0;
-  axis.x_first = (phase + pad) / stride - (axis.taps - 1);
-  axis.tap_first = remainder + stride * (axis.taps - 1);
-  axis.tap_step = -stride;
-  return axis;
-}
+using phases::Axis;
+using phases::backward_axis;
+using phases::ceil_div;
+using phases::forward_axis;
+using phases::round_up;
 
 struct Phase {
   Axis rows, cols;

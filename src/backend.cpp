@@ -38,25 +38,26 @@ fs::path find_plugin_file() {
   return {};
 }
 
-/// Loaded once for the process. Throws Error(kDevice).
-const DevicePlugin& load_plugin() {
-  if (swag_cuda_plugin) return *swag_cuda_plugin();
-  static void* library = nullptr;
-  static const DevicePlugin* plugin = nullptr;
-  if (plugin) return *plugin;
+/// Throws Error(kDevice).
+const DevicePlugin* load_plugin() {
   const fs::path file = find_plugin_file();
   if (file.empty()) {
     throw Error(Status::kDevice, std::string("it is not built in: no ") + kPluginFile +
-                                     " beside the program (make builds it where nvcc is found)");
+                                     " beside the program (make cuda builds it)");
   }
-  if (!library) library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);  // for the rest of the process
   if (!library) throw Error(Status::kDevice, std::string("cannot load its library: ") + dlerror());
   const auto entry = reinterpret_cast<const DevicePlugin* (*)()>(dlsym(library, "swag_cuda_plugin"));
-  const DevicePlugin* found = entry ? entry() : nullptr;
-  if (!found || found->abi != DevicePlugin::kAbi) {
+  const DevicePlugin* plugin = entry ? entry() : nullptr;
+  if (!plugin || plugin->abi != DevicePlugin::kAbi) {
     throw Error(Status::kDevice, file.string() + " is of another version of swag");
   }
-  plugin = found;
+  return plugin;
+}
+
+/// The one that is linked in, else the one beside the program: loaded by whoever asks first, in any thread.
+const DevicePlugin& the_plugin() {
+  static const DevicePlugin* const plugin = swag_cuda_plugin ? swag_cuda_plugin() : load_plugin();
   return *plugin;
 }
 
@@ -65,7 +66,7 @@ const DevicePlugin& plugin_of(const std::string& family) {
   if (family == "emulator" && !(swag_cuda_plugin && swag_cuda_plugin()->family == family)) {
     throw Error(Status::kDevice, "it is not built in: it belongs to the test build (make emulator)");
   }
-  const DevicePlugin& plugin = load_plugin();
+  const DevicePlugin& plugin = the_plugin();
   if (plugin.family != family) {
     throw Error(Status::kDevice, "it is not built in: this is the test build, which has an emulator instead");
   }

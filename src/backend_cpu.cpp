@@ -6,14 +6,9 @@
 #include <cstring>
 #include <thread>
 
-#include "kernels/add.h"
-#include "kernels/batch_norm.h"
 #include "kernels/content_loss.h"
-#include "kernels/gram.h"
-#include "kernels/relu.h"
 #include "kernels/thread_pool.h"
-#include "kernels/total_variation.h"
-#include "src/backend.h"
+#include "src/backend_arguments.h"
 #include "src/error.h"
 #include "src/host_memory.h"
 
@@ -41,36 +36,9 @@ auto dispatch(DType dtype, Call&& call) {
   return dtype == DType::kFloat64 ? call(double()) : call(float());
 }
 
-[[maybe_unused]] bool same_map(const Tensor& a, const Tensor& b) {
-  return a.dtype == b.dtype && a.shape == b.shape && a.pitch >= a.shape.c && b.pitch >= b.shape.c;
-}
-[[maybe_unused]] bool same_dense(const Tensor& a, const Tensor& b) {
-  return same_map(a, b) && a.dense() && b.dense();
-}
 [[maybe_unused]] bool is_aligned(const void* data) {
   return reinterpret_cast<uintptr_t>(data) % kAlignment == 0;
 }
-
-[[maybe_unused]] bool fits(const Tensor& y, const Tensor& x, const Conv2dParams& params) {
-  return x.dtype == y.dtype && x.shape == Shape{params.h, params.w, params.layer.c_in} &&
-         x.pitch == params.x_pitch && y.shape == Shape{params.h_out(), params.w_out(), params.layer.c_out} &&
-         y.pitch == params.y_pitch;
-}
-[[maybe_unused]] bool fits(const Tensor& y, const Tensor& x, const Pool2dParams& params) {
-  return x.dtype == y.dtype && x.shape == Shape{params.h, params.w, params.c} && x.pitch == params.x_pitch &&
-         y.shape == Shape{params.h_out(), params.w_out(), params.c} && y.pitch == params.y_pitch &&
-         2 * params.pad_h <= params.kh && 2 * params.pad_w <= params.kw && params.kh * params.kw <= 256;
-}
-
-ReluParams relu_params(const Tensor& x, const Tensor& y) { return {x.pixels(), x.shape.c, x.pitch, y.pitch}; }
-BatchNormParams batch_norm_params(const Tensor& x, const Tensor& y) {
-  return {x.pixels(), x.shape.c, x.pitch, y.pitch};
-}
-SoftmaxParams softmax_params(const Tensor& f, double temperature) {
-  assert(f.dense() && f.count() > 0 && temperature > 0);
-  return {f.pixels(), f.shape.c, temperature};
-}
-GramParams gram_params(const Shape& shape) { return {shape.pixels(), shape.c}; }
 
 class CpuBackend final : public Backend {
  public:
@@ -200,8 +168,7 @@ class CpuBackend final : public Backend {
     assert(same_map(y, a) && same_map(y, b));
     dispatch(y.dtype, [&](auto t) {
       using T = decltype(t);
-      const AddParams params{y.pixels(), y.shape.c, a.pitch, b.pitch, y.pitch};
-      cpu::add_forward(y.as<T>(), a.as<T>(), b.as<T>(), params, stream_);
+      cpu::add_forward(y.as<T>(), a.as<T>(), b.as<T>(), add_params(y, a, b), stream_);
     });
   }
   void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
@@ -342,8 +309,7 @@ class CpuBackend final : public Backend {
     assert(same_dense(dx, x) && dx.data != x.data);
     dispatch(x.dtype, [&](auto t) {
       using T = decltype(t);
-      const TotalVariationParams params{x.shape.h, x.shape.w, x.shape.c};
-      cpu::total_variation(loss, dx.as<T>(), x.as<T>(), factor, params, stream_);
+      cpu::total_variation(loss, dx.as<T>(), x.as<T>(), factor, total_variation_params(x), stream_);
     });
   }
 

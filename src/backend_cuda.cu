@@ -9,13 +9,9 @@
 #include <cstdio>
 #include <cstring>
 
-#include "kernels/add.h"
-#include "kernels/batch_norm.h"
 #include "kernels/content_loss.h"
 #include "kernels/cuda/check.cuh"
-#include "kernels/gram.h"
-#include "kernels/relu.h"
-#include "kernels/total_variation.h"
+#include "src/backend_arguments.h"
 #include "src/device_plugin.h"
 #include "src/error.h"
 
@@ -76,19 +72,7 @@ std::string detail_of(int ordinal) {
   });
 }
 
-[[maybe_unused]] bool same_map(const Tensor& a, const Tensor& b) {
-  return a.dtype == b.dtype && a.shape == b.shape && a.pitch >= a.shape.c && b.pitch >= b.shape.c;
-}
-[[maybe_unused]] bool same_dense(const Tensor& a, const Tensor& b) {
-  return same_map(a, b) && a.dense() && b.dense();
-}
-
 float* floats(const Tensor& tensor) { return tensor.as<float>(); }
-SoftmaxParams softmax_params(const Tensor& f, double temperature) {
-  assert(f.dense() && f.count() > 0 && temperature > 0);
-  return {f.pixels(), f.shape.c, temperature};
-}
-GramParams gram_params(const Shape& shape) { return {shape.pixels(), shape.c}; }
 
 class CudaBackend final : public Backend {
  public:
@@ -221,50 +205,49 @@ class CudaBackend final : public Backend {
   void batch_norm_forward(const Tensor& y, const Tensor& x, const void* scale, const void* shift) override {
     assert(same_map(x, y));
     run([&](Stream stream) {
-      const BatchNormParams params{x.pixels(), x.shape.c, x.pitch, y.pitch};
       cuda::batch_norm_forward(floats(y), floats(x), static_cast<const float*>(scale),
-                               static_cast<const float*>(shift), params, stream);
+                               static_cast<const float*>(shift), batch_norm_params(x, y), stream);
     });
   }
   void batch_norm_backward(const Tensor& dx, const Tensor& dy, const void* scale) override {
     assert(same_map(dx, dy));
     run([&](Stream stream) {
-      const BatchNormParams params{dx.pixels(), dx.shape.c, dx.pitch, dy.pitch};
-      cuda::batch_norm_backward(floats(dx), floats(dy), static_cast<const float*>(scale), params, stream);
+      cuda::batch_norm_backward(floats(dx), floats(dy), static_cast<const float*>(scale),
+                                batch_norm_params(dx, dy), stream);
     });
   }
   void relu_forward(const Tensor& y, uint32_t* mask, const Tensor& x) override {
     assert(same_map(x, y));
-    run([&](Stream stream) {
-      cuda::relu_forward(floats(y), mask, floats(x), {x.pixels(), x.shape.c, x.pitch, y.pitch}, stream);
-    });
+    run([&](Stream stream) { cuda::relu_forward(floats(y), mask, floats(x), relu_params(x, y), stream); });
   }
   void relu_backward(const Tensor& dx, const Tensor& dy, const uint32_t* mask) override {
     assert(same_map(dx, dy) && mask);
     run([&](Stream stream) {
-      cuda::relu_backward(floats(dx), floats(dy), mask, {dx.pixels(), dx.shape.c, dx.pitch, dy.pitch},
-                          stream);
+      cuda::relu_backward(floats(dx), floats(dy), mask, relu_params(dx, dy), stream);
     });
   }
   void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) override {
     assert(same_map(y, a) && same_map(y, b));
     run([&](Stream stream) {
-      const AddParams params{y.pixels(), y.shape.c, a.pitch, b.pitch, y.pitch};
-      cuda::add_forward(floats(y), floats(a), floats(b), params, stream);
+      cuda::add_forward(floats(y), floats(a), floats(b), add_params(y, a, b), stream);
     });
   }
   void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                           const Pool2dParams& params) override {
+    assert(fits(y, x, params));
     run([&](Stream stream) { cuda::max_pool2d_forward(floats(y), position, floats(x), params, stream); });
   }
   void max_pool2d_backward(const Tensor& dx, const Tensor& dy, const uint8_t* position,
                            const Pool2dParams& params) override {
+    assert(fits(dy, dx, params));
     run([&](Stream stream) { cuda::max_pool2d_backward(floats(dx), floats(dy), position, params, stream); });
   }
   void avg_pool2d_forward(const Tensor& y, const Tensor& x, const Pool2dParams& params) override {
+    assert(fits(y, x, params));
     run([&](Stream stream) { cuda::avg_pool2d_forward(floats(y), floats(x), params, stream); });
   }
   void avg_pool2d_backward(const Tensor& dx, const Tensor& dy, const Pool2dParams& params) override {
+    assert(fits(dy, dx, params));
     run([&](Stream stream) { cuda::avg_pool2d_backward(floats(dx), floats(dy), params, stream); });
   }
 
@@ -360,8 +343,7 @@ class CudaBackend final : public Backend {
   void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) override {
     assert(same_dense(dx, x) && dx.data != x.data);
     run([&](Stream stream) {
-      const TotalVariationParams params{x.shape.h, x.shape.w, x.shape.c};
-      cuda::total_variation(loss, floats(dx), floats(x), factor, scratch_, params, stream);
+      cuda::total_variation(loss, floats(dx), floats(x), factor, scratch_, total_variation_params(x), stream);
     });
   }
 

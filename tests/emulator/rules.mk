@@ -2,7 +2,8 @@
 # nvcc. Included by the Makefile.
 
 emulator := $(BUILD)/emulator
-EMULATOR_FLAGS := -std=c++17 -O2 -g -Wall -Wextra -Wno-unknown-pragmas $(if $(WERROR),-Werror) -pthread -I. \
+EMULATOR_OPTIMISATION ?= -O2
+EMULATOR_FLAGS := -std=c++17 $(EMULATOR_OPTIMISATION) -g -Wall -Wextra -Wno-unknown-pragmas $(if $(WERROR),-Werror) -pthread -I. \
                   -MMD -MP -DSWAG_SOURCE_DIR='"$(CURDIR)"'
 # Every access becomes a call of __tsan_*, which the emulator defines: nothing of ThreadSanitizer is linked.
 ifneq ($(findstring clang,$(shell $(CXX) --version 2>/dev/null)),)
@@ -10,7 +11,8 @@ instrument := -fsanitize=thread -mllvm -tsan-instrument-func-entry-exit=0
 else
 instrument := -fsanitize=thread --param tsan-instrument-func-entry-exit=0
 endif
-EMULATOR_LIBS := -lboost_context $(BLAS_LIBS)
+# Where stack_switch.h has no switch of its own.
+EMULATOR_LIBS := $(if $(filter x86_64 amd64,$(shell uname -m)),,-lboost_context) $(BLAS_LIBS)
 
 emulator_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(filter-out tests/emulator/test_%.cpp,$(wildcard tests/emulator/*.cpp)))
 emulator_test_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(wildcard tests/emulator/test_*.cpp)) \
@@ -18,7 +20,7 @@ emulator_test_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(wildcard tests/
 ladder_steps := $(wildcard kernels/ladder/*_[0-9]_*.cu)
 ladder_host := kernels/ladder/main.cpp kernels/ladder/measure_emulator.cpp kernels/ladder/verify.cpp
 
-.PHONY: emulator emulator-test ladder ladder-cubins kernel-report
+.PHONY: emulator-test ladder
 
 $(emulator)/dependencies: tools/install_dependencies.sh
 	@mkdir -p $(@D)
