@@ -10,12 +10,15 @@
 evaluation   one forward pass of the image, the losses and the pixel gradient: medians, and per round the ratio to swag
 run          L-BFGS from the content picture, the same weights and pictures on both sides: seconds from the end of the first
              evaluation until the loss is as low as both sides reach
+convolutions every distinct convolution of an evaluation, both directions, apart: ours from `swag bench ops`, theirs (on a GPU
+             cuDNN's) repeated in a process after it
 variants     plain, channels_last, tf32, half, bfloat16, compile: words joined by + are put together (channels_last+half)
 """
 import argparse
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -41,7 +44,7 @@ class Competitor:
     def label(self):
         return f"PyTorch {self.version or self.name}, {self.variant.replace('+', ', ').replace('_', ' ')}"
 
-    def ask(self, *command):
+    def ask(self, *command, **more):
         words = self.variant.split("+")
         options = ["--device", self.args.device, "--threads", self.args.threads]
         options += ["--channels-last"] if "channels_last" in words else []
@@ -49,7 +52,7 @@ class Competitor:
         for precision in ("tf32", "half", "bfloat16"):
             options += ["--precision", precision] if precision in words else []
         environment = dict(os.environ, OMP_NUM_THREADS=str(self.args.threads))
-        result = last_json([self.python, COMPETITOR, *command, *options], env=environment)
+        result = last_json([self.python, COMPETITOR, *command, *options], env=environment, **more)
         self.version = result["version"]
         return result
 
@@ -138,9 +141,37 @@ def compare_runs(args, network):
     return rows
 
 
+def convolution_of(entry):
+    """Of a line of `swag bench ops --json`: "64x64x256 to 64x64x64, 3x3, stride 2, pad 1"."""
+    shape = re.fullmatch(r"(\d+)x(\d+)x(\d+) to \d+x\d+x(\d+), (\d+)x(\d+), stride (\d+)x(\d+), pad (\d+)x(\d+)", entry["shape"])
+    h, w, c_in, c_out, kh, kw, *rest = map(int, shape.groups())
+    return {"h": h, "w": w, "c_in": c_in, "c_out": c_out, "kh": kh, "kw": kw, "stride": rest[:2], "pad": rest[2:],
+            "direction": entry["op"].replace("conv2d_", "")}
+
+
+def compare_convolutions(args, network):
+    command = [args.swag, "bench", "ops", "--size", args.size, "--repeat", args.repeat, "--json", *Swag(args).options(network)]
+    out = subprocess.run([str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True).stdout
+    entries = [entry for entry in map(json.loads, out.splitlines()) if entry.get("op", "").startswith("conv2d_")]
+    shapes = json.dumps([convolution_of(entry) for entry in entries])
+    rows = [{"network": network, "size": args.size, "op": entry["op"], "shape": entry["shape"], "calls": entry["calls"],
+             "swag_ms": entry["ms"]} for entry in entries]
+    for competitor in args.competitors:
+        theirs = competitor.ask("convolutions", input=shapes)["ms"]
+        for row, milliseconds in zip(rows, theirs):
+            row[competitor.label()] = milliseconds
+        total = [sum(row["calls"] * row[key] for row in rows) for key in ("swag_ms", competitor.label())]
+        print(f"{network:>10} {args.size:5} {competitor.label():44} all convolutions: swag {total[0]:.3f} ms, PyTorch {total[1]:.3f} ms, "
+              f"{total[1] / total[0]:.2f} x swag")
+        for row in rows:
+            print(f"{row['op']:>24} {row['shape']:60} {row['swag_ms']:9.4f} ms, PyTorch {row[competitor.label()]:9.4f} ms, "
+                  f"{row[competitor.label()] / row['swag_ms']:5.2f} x swag")
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["evaluation", "run"])
+    parser.add_argument("what", choices=["evaluation", "run", "convolutions"])
     parser.add_argument("--swag", default="build/swag")
     parser.add_argument("--swag-options", default="", help="for swag alone, as one word")
     parser.add_argument("--networks", default="vgg19,resnet50")
@@ -161,7 +192,8 @@ def main():
                         for variant in args.variants.split(",")]
     rows = []
     for network in args.networks.split(","):
-        rows += (compare_evaluations if args.what == "evaluation" else compare_runs)(args, network)
+        compare = {"evaluation": compare_evaluations, "run": compare_runs, "convolutions": compare_convolutions}[args.what]
+        rows += compare(args, network)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

@@ -3,6 +3,7 @@
 
     pytorch_competitor.py evaluation --network vgg19 --size 512 --repeat 5 [--device cuda] [--channels-last] [--compile] [--precision half]
     pytorch_competitor.py run --network vgg19 --content c.ppm --style s.ppm --iterations 100 ...
+    pytorch_competitor.py convolutions [--device cuda] [--precision tf32] < shapes.json
     pytorch_competitor.py pictures --size 512 c.ppm s.ppm
 
 Prints one line of JSON. Needs torch, any version since 1.13, and numpy. Networks have torchvision's names and the weights of
@@ -11,6 +12,7 @@ Prints one line of JSON. Needs torch, any version since 1.13, and numpy. Network
 import argparse
 import json
 import resource
+import sys
 import time
 
 import numpy as np
@@ -234,15 +236,60 @@ def run(args):
     return {"curve": [[seconds - start, loss] for seconds, loss in curve]}
 
 
+def convolutions(args):
+    """Milliseconds of single convolutions, which on a GPU are cuDNN's. Standard input: a list of objects h, w, c_in, c_out, kh,
+    kw, stride, pad, direction ("forward" with bias and ReLU, or "backward_data")."""
+    device = torch.device(args.device)
+    layout = torch.channels_last if args.channels_last else torch.contiguous_format
+    kind = {"half": torch.float16, "bfloat16": torch.bfloat16}.get(args.precision, torch.float32)
+    times = []
+    for s in json.load(sys.stdin):
+        def place(*shape):
+            return torch.randn(*shape, dtype=kind, device=device).contiguous(memory_format=layout)
+        x, weight = place(1, s["c_in"], s["h"], s["w"]), place(s["c_out"], s["c_in"], s["kh"], s["kw"])
+        stride, pad = s["stride"], s["pad"]
+        bias = torch.randn(s["c_out"], dtype=kind, device=device)
+        dy = torch.randn_like(F.conv2d(x, weight, bias, stride, pad))
+
+        def call():
+            if s["direction"] == "forward":
+                return F.conv2d(x, weight, bias, stride, pad).relu_()
+            return torch.ops.aten.convolution_backward(dy, x, weight, None, stride, pad, [1, 1], False, [0, 0], 1,
+                                                       [True, False, False])[0]
+        times.append(median_ms(call, device))
+    return {"ms": times}
+
+
+def median_ms(call, device, calls=5, rounds=9):
+    for _ in range(3):
+        call()
+    milliseconds = []
+    for _ in range(rounds):
+        if device.type == "cuda":
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        if device.type == "cuda":
+            end.record()
+            end.synchronize()
+            milliseconds.append(begin.elapsed_time(end) / calls)
+        else:
+            milliseconds.append((time.perf_counter() - start) * 1e3 / calls)
+    return sorted(milliseconds)[rounds // 2]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     pictures = commands.add_parser("pictures")
     pictures.add_argument("--size", type=int, default=512)
     pictures.add_argument("files", nargs="+")
-    timed = {"evaluation": commands.add_parser("evaluation"), "run": commands.add_parser("run")}
-    for command in timed.values():
-        command.add_argument("--network", choices=["vgg19", "resnet50"], required=True)
+    timed = {name: commands.add_parser(name) for name in ("evaluation", "run", "convolutions")}
+    for name, command in timed.items():
+        if name != "convolutions":
+            command.add_argument("--network", choices=["vgg19", "resnet50"], required=True)
         command.add_argument("--device", default="cpu")
         command.add_argument("--threads", type=int, default=0)
         command.add_argument("--channels-last", action="store_true")
@@ -264,7 +311,7 @@ def main():
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = args.precision == "tf32"
-    result = evaluation(args) if args.command == "evaluation" else run(args)
+    result = {"evaluation": evaluation, "run": run, "convolutions": convolutions}[args.command](args)
     result["version"] = torch.__version__
     if args.device.startswith("cuda"):
         result["peak_bytes"] = torch.cuda.max_memory_allocated()
