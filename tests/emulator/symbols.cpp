@@ -16,6 +16,12 @@
 #include <mutex>
 #include <unordered_set>
 
+// The linker's names for the section to which `__global__` adds every kernel's address; null without any.
+extern "C" {
+extern const uintptr_t __start___patchable_function_entries[] __attribute__((weak));
+extern const uintptr_t __stop___patchable_function_entries[] __attribute__((weak));
+}
+
 namespace emulator {
 namespace {
 
@@ -148,10 +154,6 @@ std::string relative_path(std::string file) {
   return file;
 }
 
-bool is_kernel_file(const std::string& file) {
-  return file.size() > 3 && file.compare(file.size() - 3, 3, ".cu") == 0;
-}
-
 class Lines {
  public:
   SourceLine find(const void* return_address) {
@@ -212,6 +214,10 @@ Lines& lines() {
 
 }  // namespace
 
+bool is_kernel_file(const std::string& file) {
+  return file.size() > 3 && file.compare(file.size() - 3, 3, ".cu") == 0;
+}
+
 SourceLine source_line(const void* return_address) {
   const std::lock_guard<std::mutex> lock(lines_mutex);
   return lines().find(return_address);
@@ -251,17 +257,22 @@ const std::vector<SharedArray>& shared_arrays() {
   return all;
 }
 
-SharedArray find_shared_array(size_t offset) {
-  for (const SharedArray& array : shared_arrays()) {
-    if (offset - array.offset < array.bytes) return array;
-  }
-  return SharedArray();
-}
-
 std::string function_symbol(const void* function) {
   const Symbol* symbol =
       find_symbol(program().functions, reinterpret_cast<uintptr_t>(function) - program().base);
   return symbol ? symbol->name : "";
+}
+
+bool is_kernel(const std::string& symbol) {
+  static const std::unordered_set<std::string> kernels = [] {
+    std::unordered_set<std::string> symbols;
+    for (const uintptr_t* entry = __start___patchable_function_entries;
+         entry != __stop___patchable_function_entries; ++entry) {
+      symbols.insert(function_symbol(reinterpret_cast<const void*>(*entry)));
+    }
+    return symbols;
+  }();
+  return kernels.count(symbol) != 0;
 }
 
 size_t static_shared_bytes(const void* function) {

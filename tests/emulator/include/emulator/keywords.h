@@ -1,7 +1,6 @@
 // CUDA's words as host C++.
 #pragma once
 
-#define __global__
 #define __device__
 #define __host__
 #define __constant__
@@ -12,6 +11,8 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(bytes) __attribute__((aligned(bytes)))
+// Makes a list of all kernels, of their addresses, in a section of the program: see symbols.cpp.
+#define __global__ __attribute__((patchable_function_entry(1, 0)))
 // A host thread runs one block at a time, so what is its own is the block's.
 #define __shared__ static thread_local
 
