@@ -116,6 +116,9 @@ PlantedBug too_deep_block();
 
 /// The kernel of docs/emulator.md with its barrier forgotten: shift.cu.
 void run_shift();
+/// 1, from a kernel that is allowed so many bytes of dynamic shared memory and gets them; throws where it may
+/// not.
+float shared_on_request(size_t bytes);
 /// Host code that reads y[3] of device memory, and the line that does.
 float read_on_host(const float* y);
 int read_on_host_line();

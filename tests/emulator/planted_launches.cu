@@ -89,6 +89,11 @@ PlantedBug too_deep_block() {
           {1}};
 }
 
+float shared_on_request(size_t bytes) {
+  allow_shared(dynamic_kernel<0>, bytes);
+  return run_on(dynamic_kernel<0>, 1, 32, bytes)[0];
+}
+
 float read_on_host(const float* y) {
   const volatile float* const place = y + 3;
   return *place;
