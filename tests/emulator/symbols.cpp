@@ -16,14 +16,11 @@
 #include <mutex>
 #include <unordered_set>
 
-// The linker's names for the section to which `__global__` adds every kernel's address; null without any.
-extern "C" {
-extern const uintptr_t __start___patchable_function_entries[] __attribute__((weak));
-extern const uintptr_t __stop___patchable_function_entries[] __attribute__((weak));
-}
-
 namespace emulator {
 namespace {
+
+constexpr const char* kKernelTag = "B6kernel";  // of `__global__`, as names are mangled and demangled
+constexpr const char* kKernelTagInWords = "[abi:kernel]";
 
 struct Symbol {
   uintptr_t value =
@@ -127,9 +124,10 @@ std::string demangled(const std::string& name) {
 
 /// "void (anonymous namespace)::scale<float>(float*, int)" -> "scale<float>".
 std::string without_parameters(std::string name) {
-  static const std::string kAnonymous = "(anonymous namespace)::";
-  for (size_t at = name.find(kAnonymous); at != std::string::npos; at = name.find(kAnonymous)) {
-    name.erase(at, kAnonymous.size());
+  for (const std::string noise : {"(anonymous namespace)::", kKernelTagInWords}) {
+    for (size_t at = name.find(noise); at != std::string::npos; at = name.find(noise)) {
+      name.erase(at, noise.size());
+    }
   }
   int depth = 0;
   size_t begin = 0, end = 0;
@@ -263,17 +261,7 @@ std::string function_symbol(const void* function) {
   return symbol ? symbol->name : "";
 }
 
-bool is_kernel(const std::string& symbol) {
-  static const std::unordered_set<std::string> kernels = [] {
-    std::unordered_set<std::string> symbols;
-    for (const uintptr_t* entry = __start___patchable_function_entries;
-         entry != __stop___patchable_function_entries; ++entry) {
-      symbols.insert(function_symbol(reinterpret_cast<const void*>(*entry)));
-    }
-    return symbols;
-  }();
-  return kernels.count(symbol) != 0;
-}
+bool is_kernel(const std::string& symbol) { return symbol.find(kKernelTag) != std::string::npos; }
 
 size_t static_shared_bytes(const void* function) {
   const std::string name = function_symbol(function);
