@@ -55,6 +55,14 @@ EMULATOR_FAST void keep_read(Cell& cell, uint64_t who, uint64_t where) {
   if ((load_where(cell.other_read) ^ where) & kSyncsMask) store_record(cell.other_read, who, where);
 }
 
+/// Keeps the last write among the reads, for an atomic of the same block to take its place.
+EMULATOR_FAST void keep_write(Cell& cell) {
+  const Record write = load_record(cell.write);
+  const uint32_t other = instance_of(load_who(cell.other_read));
+  const bool is_needed = other != instance_of(write.who) && other >= watch.first_instance;
+  store_record(is_needed ? cell.read : cell.other_read, write.who | kKeptBit, write.where);
+}
+
 /// Could this be a race? Errs on the side of yes.
 template <bool device>
 EMULATOR_FAST bool suspicious(uint64_t old_who, uint64_t who) {
@@ -69,7 +77,7 @@ EMULATOR_FAST void read_word(Cell& cell, uint64_t who, uint64_t where, const Acc
   const uint64_t written = load_who(cell.write);
   const uint64_t difference = written ^ who;
   if (!device && EMULATOR_UNLIKELY(difference >> kInstanceShift != 0 || (~written & who & kBytesMask))) {
-    judge_shared_read(Access(access), cell, who);
+    judge_shared_read(Access(access), cell, who, where);
   }
   if (EMULATOR_UNLIKELY(suspicious<device>(written, who))) {
     judge_race(Access(access), cell.write, true, who, where, device);
@@ -92,15 +100,19 @@ EMULATOR_FAST void write_word(Cell& cell, uint64_t who, uint64_t where, const Ac
   const uint64_t difference = written ^ who;
   if (!device) {
     if (difference >> kInstanceShift != 0) {
-      judge_first_shared_write(Access(access));
+      judge_first_shared_write(Access(access), cell, who, where);
     } else {
       where |= load_where(cell.write) & kBytesMask;
     }
     where |= who & kBytesMask;
   }
-  // A thread's atomic does not hide its plain write of before: another's atomic would be a race with that.
-  if (EMULATOR_UNLIKELY(who & kAtomicBit) && difference >> kThreadShift == 0 && !(written & kAtomicBit))
-    return;
+  // An atomic does not hide a plain write of before: another block's atomic would be a race with that.
+  if (EMULATOR_UNLIKELY(who & kAtomicBit) && !(written & kAtomicBit)) {
+    if (difference >> kThreadShift == 0) return;
+    if (device && difference >> kInstanceShift == 0) keep_write(cell);
+  }
+  // Bytes of a word that a thread writes one after the other.
+  if ((who & kBytesMask) != kBytesMask && difference >> kThreadShift == 0) who |= written & kBytesMask;
   store_record(cell.write, who, where);
 }
 
@@ -230,6 +242,22 @@ void writes(void* address, size_t bytes) noexcept {
   on_access(address, bytes, AccessKind::kWrite, EMULATOR_SITE());
 }
 
+void on_copy_begins(const AsyncCopy& copy) {
+  const auto from = reinterpret_cast<uintptr_t>(copy.from);
+  if (watch.check && from % copy.bytes != 0) {  // of no matter how many bytes it reads
+    report_misaligned({from, copy.bytes, AccessKind::kRead, copy.site});
+  }
+  on_access(copy.from, copy.read_bytes, AccessKind::kRead, copy.site);
+  on_access(copy.to, copy.bytes, AccessKind::kWrite, copy.site);
+  if (watch.check) check_copy_begins(copy);
+}
+
+void on_copy_lands(const AsyncCopy& copy) {
+  if (!watch.check) return;
+  const Access write{reinterpret_cast<uintptr_t>(copy.to), copy.bytes, AccessKind::kWrite, copy.site};
+  check_access<AccessKind::kWrite, true>(*running.thread, write);
+}
+
 void block_begins(Block& block) {
   check_block_begins(block);
   if (watch.count) count_block_begins(block);
@@ -239,7 +267,11 @@ void block_passes_barrier(Block& block) {
   if (watch.count) count_passes_barrier(block);
 }
 void block_ends(Block& block) {
+  if (watch.check) check_block_ends();
   if (watch.count) count_block_ends(block);
+}
+void block_is_abandoned(Block&) {
+  if (watch.check) check_block_ends();
 }
 
 }  // namespace emulator

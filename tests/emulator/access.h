@@ -20,6 +20,10 @@ struct Access {
 /// fragments): checks and counts as options() says. Does nothing in host code or when neither is on.
 void on_access(const void* address, size_t bytes, AccessKind kind, const void* site);
 
+/// cp.async: judges and counts what it reads and writes. Until it lands nobody may touch what it writes.
+void on_copy_begins(const AsyncCopy& copy);
+void on_copy_lands(const AsyncCopy& copy);
+
 /// count.cpp: an access to shared or device memory by running.thread. Only called while options().count
 /// holds.
 void count_access(const Access& access, bool shared);

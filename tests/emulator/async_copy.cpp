@@ -1,4 +1,5 @@
 // cp.async on the host: a thread's copies wait in a list and are carried out when the thread waits for them.
+// For the checks they write twice: where they begin, because they may land from then on, and where they land.
 #include <cstring>
 
 #include "tests/emulator/access.h"
@@ -13,6 +14,7 @@ void cp_async(void* to_shared, const void* from, unsigned bytes, unsigned read_b
   copy.bytes = bytes;
   copy.read_bytes = read_bytes;
   copy.site = __builtin_return_address(0);
+  on_copy_begins(copy);
   running.thread->copies.push_back(copy);
 }
 
@@ -32,8 +34,7 @@ void cp_async_wait(unsigned pending) noexcept {
   for (; done < self.copies.size(); ++done) {
     const AsyncCopy& copy = self.copies[done];
     if (copy.group == 0 || copy.group > last) break;
-    if (copy.read_bytes > 0) on_access(copy.from, copy.read_bytes, AccessKind::kRead, copy.site);
-    on_access(copy.to, copy.bytes, AccessKind::kWrite, copy.site);
+    on_copy_lands(copy);
     std::memcpy(copy.to, copy.from, copy.read_bytes);
     std::memset(static_cast<char*>(copy.to) + copy.read_bytes, 0, copy.bytes - copy.read_bytes);
   }

@@ -47,14 +47,16 @@ std::string in_words(unsigned mask) {
   return text;
 }
 
-/// A finding about a thread that waits; `other` has not come, or waits elsewhere.
+/// A finding about a thread that waits; `other` has not come, or waits elsewhere, or is the thread itself:
+/// there is none.
 void report_stuck(FindingKind kind, const Thread& thread, const Thread& other, const std::string& value) {
   Finding finding;
   finding.kind = kind;
   finding.kernel = thread.block->launch->kernel;
   finding.place = place_of(thread, thread.site);
-  finding.has_other = true;
-  finding.other = place_of(other, other.state == ThreadState::kDone ? nullptr : other.site);
+  finding.has_other = &other != &thread;
+  if (finding.has_other)
+    finding.other = place_of(other, other.state == ThreadState::kDone ? nullptr : other.site);
   finding.value = value;
   add_finding(std::move(finding));
 }
@@ -164,6 +166,7 @@ bool Worker::run_block(uint64_t number) {
   while (run_round()) {
   }
   if (abandoned_) {  // their stacks are thrown away as they are: kernels own nothing
+    block_is_abandoned(block_);
     for (unsigned i = 0; i < block_.size; ++i) threads_[i].context = nullptr;
     return false;
   }

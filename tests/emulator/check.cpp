@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
-#include <set>
 #include <vector>
 
 #include "tests/emulator/describe.h"
@@ -17,6 +16,7 @@
 #include "tests/emulator/finding.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/ordering.h"
+#include "tests/emulator/runtime.h"
 #include "tests/emulator/symbols.h"
 
 namespace emulator {
@@ -27,18 +27,28 @@ namespace {
 
 constexpr size_t kWordBytes = 4;
 
+/// A read of shared memory that nobody had written. If another thread writes it before the next barrier the
+/// two are a race, reported by the write; else it is a read of nothing, reported at that barrier.
+struct EarlyRead {
+  Access access;
+  const Thread* thread = nullptr;
+  const Cell* cell = nullptr;
+  uint64_t who = 0, where = 0;
+  bool copy_begun = false;  // a cp.async is under way to it
+};
+constexpr size_t kMostEarlyReads = 1 << 16;  // until the next barrier; what is beyond says nothing new
+
 /// A host thread's shadow of shared memory. One cell more than words: for an access over the end.
 struct SharedShadow {
   std::vector<Cell> static_cells, dynamic_cells;
-  std::vector<uint8_t> foreign;  // per static word: of no array, or of one that only another kernel can name
+  std::vector<uint8_t> foreign;    // per static word: of no array, or of another kernel's
   const void* function = nullptr;  // that `foreign` is about
-  size_t kernels = 0;              // known when it was made
+  std::vector<EarlyRead> early_reads;
   uint32_t launch = 0;
 };
 thread_local SharedShadow shadow;
 
 std::mutex shadow_mutex;
-std::set<std::string> launched_kernels;  // mangled
 
 /// Cells of device memory: address space without memory until touched.
 struct DeviceShadow {
@@ -66,21 +76,14 @@ Cell* device_cells() {
 
 /// Marks the words of thread-local storage that this kernel has no name for.
 void mark_foreign(const Launch& launch, size_t static_bytes) {
-  const std::string kernel = function_symbol(launch.function);
-  std::set<std::string> kernels;
-  {
-    const std::lock_guard<std::mutex> lock(shadow_mutex);
-    launched_kernels.insert(kernel);
-    if (shadow.function == launch.function && shadow.kernels == launched_kernels.size()) return;
-    kernels = launched_kernels;
-  }
+  if (shadow.function == launch.function) return;
   shadow.function = launch.function;
-  shadow.kernels = kernels.size();
+  const std::string kernel = function_symbol(launch.function);
   const std::vector<SharedArray>& arrays = shared_arrays();
   // Without symbols nothing is known, and nothing can be said.
   shadow.foreign.assign(static_bytes / kWordBytes + 2, !arrays.empty());
   for (const SharedArray& array : arrays) {
-    if (array.symbol != kernel && kernels.count(array.symbol)) continue;
+    if (array.symbol != kernel && is_kernel(array.symbol)) continue;
     const size_t end =
         std::min((array.offset + array.bytes + kWordBytes - 1) / kWordBytes, shadow.foreign.size());
     for (size_t word = array.offset / kWordBytes; word < end; ++word) shadow.foreign[word] = 0;
@@ -125,18 +128,17 @@ bool is_shared(const Access& access) {
          access.address - watch.dynamic_shared.begin < watch.dynamic_shared.bytes;
 }
 
-std::string describe(const Access& access) {
-  const Thread& thread = *running.thread;
-  if (is_shared(access)) return "at " + describe_shared(access) + ", shared memory";
+std::string describe(const Access& access, const Thread& thread) {
+  const Launch& launch = *thread.block->launch;
+  if (is_shared(access)) return "at " + describe_shared(access, launch) + ", shared memory";
   if (is_device_address(reinterpret_cast<const void*>(access.address))) {
-    return "at " + describe_device(access, *thread.block->launch);
+    return "at " + describe_device(access, launch);
   }
   return describe_elsewhere(access, thread);
 }
 
-/// A finding with one party: the access under way.
-void report_access(FindingKind kind, const Access& access, const std::string& value) {
-  const Thread& thread = *running.thread;
+/// A finding with one party.
+void report_access(FindingKind kind, const Access& access, const Thread& thread, const std::string& value) {
   Finding finding;
   finding.kind = kind;
   finding.kernel = thread.block->launch->kernel;
@@ -147,15 +149,33 @@ void report_access(FindingKind kind, const Access& access, const std::string& va
   add_finding(std::move(finding), parties);
 }
 
-void report_fatal(FindingKind kind, const Access& access, const std::string& note = "") {
-  report_access(kind, access, describe(access) + note);
+[[noreturn]] void report_fatal(FindingKind kind, const Access& access, const std::string& value) {
+  report_access(kind, access, *running.thread, value);
+  abandon_launch();
 }
 
-void report_uninitialised(const Access& access) {
-  const Launch& launch = *running.thread->block->launch;
+void report_uninitialised(const Access& access, const Thread& thread, const std::string& note) {
+  const Launch& launch = *thread.block->launch;
   if (repeats_finding(FindingKind::kUninitialised, launch.function, access.site, nullptr)) return;
-  report_access(FindingKind::kUninitialised, access,
-                describe(access) + (is_shared(access) ? ", which this block has not written" : ""));
+  report_access(FindingKind::kUninitialised, access, thread, describe(access, thread) + note);
+}
+
+/// Static shared memory that this kernel cannot name.
+bool is_foreign(const Access& access) {
+  const uintptr_t offset = access.address - watch.static_shared.begin;
+  if (offset >= watch.static_shared.bytes) return false;
+  const size_t first = offset / kWordBytes, last = (offset + access.bytes - 1) / kWordBytes;
+  return shadow.foreign[first] || (last < shadow.foreign.size() && shadow.foreign[last]);
+}
+
+[[noreturn]] void report_foreign(const Access& access) {
+  report_fatal(FindingKind::kOutOfBounds, access,
+               describe(access, *running.thread) + ", which this kernel does not have");
+}
+
+void keep_early_read(const Access& access, const Cell& cell, uint64_t who, uint64_t where, bool copy_begun) {
+  if (shadow.early_reads.size() == kMostEarlyReads) return;
+  shadow.early_reads.push_back({access, running.thread, &cell, who, where, copy_begun});
 }
 
 Place place_of_record(const Record& record) {
@@ -169,6 +189,12 @@ Place place_of_record(const Record& record) {
   place.thread[0] = thread % size.x, place.thread[1] = thread / size.x % size.y;
   place.thread[2] = thread / size.x / size.y;
   return place;
+}
+
+/// What a write record says for races: a copy under way writes all of its word.
+Record as_write(Record write) {
+  if (!(write.who & kBytesMask)) write.who |= kBytesMask;
+  return write;
 }
 
 bool is_race(const Record& old, uint64_t who, uint64_t where, bool device) {
@@ -190,6 +216,24 @@ std::string lacks(const Record& old, uint64_t who, bool device) {
   if (difference >> kInstanceShift != 0) return "two blocks, and nothing orders them";
   if (!(difference & kWarpMask)) return "one warp, and no __syncwarp or barrier between";
   return device ? "one block, and no barrier between" : "no barrier between";
+}
+
+void settle_early_reads() {
+  for (const EarlyRead& read : shadow.early_reads) {
+    if (is_race(as_write(load_record(read.cell->write)), read.who, read.where, false)) continue;
+    report_uninitialised(read.access, *read.thread,
+                         read.copy_begun ? ", which a cp.async is to write that was not waited for"
+                                         : ", which this block has not written");
+  }
+  shadow.early_reads.clear();
+}
+
+Cell* shared_cell(uintptr_t address) {
+  for (const Watched* watched : {&watch.static_shared, &watch.dynamic_shared}) {
+    const uintptr_t offset = address - watched->begin;
+    if (offset < watched->bytes) return watched->cells + offset / kWordBytes;
+  }
+  return nullptr;
 }
 
 bool is_program_memory(uintptr_t address) {
@@ -222,13 +266,25 @@ void check_block_begins(Block& block) {
 }
 
 void check_block_passes_barrier(Block& block) {
+  settle_early_reads();
   const uint64_t barriers = std::min<uint64_t>(block.barriers + 1, kMaxBarriers);
   watch.stamp = uint64_t{block.instance} << kInstanceShift | barriers << kBarrierShift;
 }
 
+void check_block_ends() { settle_early_reads(); }
+
+void check_copy_begins(const AsyncCopy& copy) {
+  for (unsigned byte = 0; byte < copy.bytes; byte += kWordBytes) {
+    Cell* const cell = shared_cell(reinterpret_cast<uintptr_t>(copy.to) + byte);
+    if (!cell) return;
+    const Record write = load_record(cell->write);
+    store_record(cell->write, write.who & ~kBytesMask, write.where & ~kBytesMask);
+  }
+}
+
 void judge_race(const Access& access, const Record& record, bool record_is_write, uint64_t who,
                 uint64_t where, bool device) {
-  const Record old = load_record(record);
+  const Record old = record_is_write ? as_write(load_record(record)) : load_record(record);
   if (!is_race(old, who, where, device)) return;
   const Thread& thread = *running.thread;
   const Launch& launch = *thread.block->launch;
@@ -240,30 +296,33 @@ void judge_race(const Access& access, const Record& record, bool record_is_write
   finding.place = place_of(thread, access.site);
   finding.has_other = true;
   finding.other = place_of_record(old);
-  finding.value = describe(access) + "; " + lacks(old, who, device);
+  finding.value = describe(access, thread) + "; " + lacks(old, who, device);
   Parties parties;
   parties.first = verb(access.kind);
-  parties.other = old.who & kAtomicBit ? "atomic" : record_is_write ? "write" : "read";
+  const bool wrote = record_is_write || old.who & kKeptBit;
+  parties.other = old.who & kAtomicBit ? "atomic" : wrote ? "write" : "read";
   add_finding(std::move(finding), parties);
 }
 
-void judge_shared_read(const Access& access, const Cell& cell, uint64_t who) {
-  const bool ours = instance_of(load_who(cell.write)) == instance_of(who);
-  if (ours && !(~load_where(cell.write) & who & kBytesMask)) return;
-  report_uninitialised(access);
+void judge_shared_read(const Access& access, const Cell& cell, uint64_t who, uint64_t where) {
+  if (is_foreign(access)) report_foreign(access);
+  const Record write = load_record(cell.write);
+  const bool ours = instance_of(write.who) == instance_of(who);
+  if (ours && !(~write.where & who & kBytesMask)) return;
+  const bool copy_begun = ours && !(write.who & kBytesMask);
+  if (copy_begun && is_race(as_write(write), who, where, false)) return;  // judge_race comes next
+  keep_early_read(access, cell, who, where, copy_begun);
 }
 
-void judge_first_shared_write(const Access& access) {
-  const uintptr_t offset = access.address - watch.static_shared.begin;
-  if (offset >= watch.static_shared.bytes || !shadow.foreign[offset / kWordBytes]) return;
-  report_fatal(FindingKind::kOutOfBounds, access, ", which this kernel does not have");
-  abandon_launch();
+void judge_first_shared_write(const Access& access, const Cell& cell, uint64_t who, uint64_t where) {
+  if (is_foreign(access)) report_foreign(access);
+  if (access.kind == AccessKind::kAtomic) keep_early_read(access, cell, who, where, false);
 }
 
 void report_misaligned(const Access& access) {
   report_fatal(FindingKind::kMisaligned, access,
-               "; the address must be a multiple of " + std::to_string(access.bytes));
-  abandon_launch();
+               describe(access, *running.thread) + "; the address must be a multiple of " +
+                   std::to_string(access.bytes));
 }
 
 void judge_device_state(const Access& access) {
@@ -272,14 +331,14 @@ void judge_device_state(const Access& access) {
     if (watch.state[(at - watch.device.begin) / kWordBytes] >> at % kWordBytes & 1) continue;
     const Allocation* allocation = find_allocation(at);
     const bool freed = allocation && allocation->freed && at - allocation->address < allocation->bytes;
-    report_fatal(freed ? FindingKind::kUseAfterFree : FindingKind::kOutOfBounds, access);
-    abandon_launch();
+    report_fatal(freed ? FindingKind::kUseAfterFree : FindingKind::kOutOfBounds, access,
+                 describe(access, *running.thread));
   }
   if (access.kind == AccessKind::kWrite) return;
   for (unsigned byte = 0; byte < access.bytes; ++byte) {
     const uintptr_t at = access.address + byte;
     if (!(watch.state[(at - watch.device.begin) / kWordBytes] >> (4 + at % kWordBytes) & 1)) {
-      return report_uninitialised(access);
+      return report_uninitialised(access, *running.thread, "");
     }
   }
 }
@@ -287,13 +346,13 @@ void judge_device_state(const Access& access) {
 void judge_other_address(const Access& access) {
   constexpr size_t kNear = 64 << 10;  // no other memory lies so close to a block's
   const Watched& dynamic = watch.dynamic_shared;
-  if (access.address - (dynamic.begin - kNear) < dynamic.bytes + 2 * kNear && dynamic.bytes > 0) {
-    report_access(FindingKind::kOutOfBounds, access, describe_shared(access));
-    abandon_launch();
+  if (access.address - (dynamic.begin - kNear) < dynamic.bytes + 2 * kNear) {
+    report_fatal(FindingKind::kOutOfBounds, access,
+                 "at " + describe_shared(access, *running.thread->block->launch));
   }
   if (is_program_memory(access.address)) return;  // __device__ and __constant__ variables, tables
-  report_fatal(FindingKind::kHostMemory, access);
-  abandon_launch();
+  if (is_pinned(reinterpret_cast<const void*>(access.address))) return;
+  report_fatal(FindingKind::kHostMemory, access, describe(access, *running.thread));
 }
 
 void report_host_access(const Access& access) {

@@ -20,11 +20,12 @@
 namespace emulator {
 
 struct alignas(16) Record {
-  uint64_t who = 0;    // instance:32 barriers:16 thread:10 unused:1 atomic:1 bytes:4
+  uint64_t who = 0;    // instance:32 barriers:16 thread:10 kept write:1 atomic:1 bytes:4
   uint64_t where = 0;  // site:32 warp syncs:16 fences:12 bytes written by this block so far:4 (shared memory)
 };
 
-constexpr uint64_t kBytesMask = 0xf, kAtomicBit = 0x10, kThreadMask = 0xffc0, kWarpMask = 0xf800;
+constexpr uint64_t kBytesMask = 0xf, kAtomicBit = 0x10, kKeptBit = 0x20, kThreadMask = 0xffc0,
+                   kWarpMask = 0xf800;
 constexpr uint64_t kSyncsMask = 0xffff0000u;
 constexpr uint64_t kMaxBarriers = 0xffff, kMaxFences = 0xfff;
 constexpr unsigned kThreadShift = 6, kBarrierShift = 16, kInstanceShift = 32, kFenceShift = 4;
@@ -86,14 +87,17 @@ extern __thread Watch watch;
 // What access.cpp makes of block_begins and the like.
 void check_block_begins(Block& block);
 void check_block_passes_barrier(Block& block);
+void check_block_ends();
+/// Until it lands, a copy's target counts as not written: no bytes in either half of its write record.
+void check_copy_begins(const AsyncCopy& copy);
 
 // The slow paths: what has failed a first test. They judge again, report, and do not return when it is fatal.
 
 /// `record` is of the same word as `access`, which is recorded as (who, where).
 void judge_race(const Access& access, const Record& record, bool record_is_write, uint64_t who,
                 uint64_t where, bool device);
-void judge_shared_read(const Access& access, const Cell& cell, uint64_t who);
-void judge_first_shared_write(const Access& access);
+void judge_shared_read(const Access& access, const Cell& cell, uint64_t who, uint64_t where);
+void judge_first_shared_write(const Access& access, const Cell& cell, uint64_t who, uint64_t where);
 [[noreturn]] void report_misaligned(const Access& access);
 /// A device access to a word whose state is not that of allocated and, for reads, written memory.
 void judge_device_state(const Access& access);

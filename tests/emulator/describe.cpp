@@ -25,6 +25,34 @@ std::string hex(uintptr_t address) {
   return text;
 }
 
+/// ", of which the last 4 bytes are behind the end"
+std::string sticking_out(const Access& access, uintptr_t end) {
+  if (access.address + access.bytes <= end) return "";
+  const size_t out = access.address + access.bytes - end;
+  return ", of which the last " + bytes_text(out) + (out == 1 ? " is" : " are") + " behind the end";
+}
+
+/// Static shared memory, in terms of the arrays that this kernel can name.
+std::string describe_static(const Access& access, const Launch& launch) {
+  const size_t offset = access.address - running.shared.static_begin;
+  const std::string kernel = function_symbol(launch.function);
+  const SharedArray *before = nullptr, *behind = nullptr;
+  for (const SharedArray& array : shared_arrays()) {
+    if (offset - array.offset < array.bytes && (array.symbol == kernel || !is_kernel(array.symbol))) {
+      const uintptr_t end = running.shared.static_begin + array.offset + array.bytes;
+      return inside(array.name, offset - array.offset, access.bytes) + sticking_out(access, end);
+    }
+    if (array.symbol != kernel) continue;
+    if (array.offset <= offset) before = &array;
+    if (array.offset > offset && !behind) behind = &array;
+  }
+  if (!before && !behind) return "shared memory outside of any array";
+  const size_t over = before ? offset - before->offset - before->bytes : SIZE_MAX;
+  const size_t under = behind ? behind->offset - offset : SIZE_MAX;
+  if (over <= under) return bytes_text(over) + " behind the end of " + before->name;
+  return bytes_text(under) + " before " + behind->name;
+}
+
 /// The kernel's argument that points into [begin, end), the last one at or before the address: "argument 2",
 /// counted from 1. Empty when there is none.
 struct Argument {
@@ -52,19 +80,10 @@ std::string allocated_at(const Allocation& allocation) {
 
 }  // namespace
 
-std::string describe_shared(const Access& access) {
+std::string describe_shared(const Access& access, const Launch& launch) {
   const SharedMemory& shared = running.shared;
   if (access.address - shared.static_begin < shared.static_end - shared.static_begin) {
-    const size_t offset = access.address - shared.static_begin;
-    const SharedArray array = find_shared_array(offset);
-    if (!array.name.empty()) return inside(array.name, offset - array.offset, access.bytes);
-    // Between arrays: name the one before.
-    const SharedArray* before = nullptr;
-    for (const SharedArray& candidate : shared_arrays()) {
-      if (candidate.offset <= offset) before = &candidate;
-    }
-    if (!before) return "shared memory outside of any array";
-    return bytes_text(offset - before->offset - before->bytes) + " behind the end of " + before->name;
+    return describe_static(access, launch);
   }
   const size_t size = shared.dynamic_end - shared.dynamic_begin;
   const std::string of = " dynamic shared memory (" + bytes_text(size) + ")";
@@ -73,7 +92,7 @@ std::string describe_shared(const Access& access) {
   }
   const size_t offset = access.address - shared.dynamic_begin;
   if (offset >= size) return bytes_text(offset - size) + " behind the end of" + of;
-  return inside("dynamic shared memory", offset, access.bytes);
+  return inside("dynamic shared memory", offset, access.bytes) + sticking_out(access, shared.dynamic_end);
 }
 
 std::string describe_device(const Access& access, const Launch& launch) {
@@ -97,11 +116,7 @@ std::string describe_device(const Access& access, const Launch& launch) {
   }
   const uintptr_t origin =
       argument.name.empty() || argument.address > access.address ? begin : argument.address;
-  std::string text = inside(array, access.address - origin, access.bytes) + ", " + size;
-  if (access.address + access.bytes > end) {
-    text += ", of which the last " + bytes_text(access.address + access.bytes - end) + " are behind the end";
-  }
-  return text;
+  return inside(array, access.address - origin, access.bytes) + sticking_out(access, end) + ", " + size;
 }
 
 std::string describe_elsewhere(const Access& access, const Thread& thread) {

@@ -120,6 +120,7 @@ void warp_collective(unsigned mask, void* deposit, Complete complete, const void
 void block_begins(Block& block);
 void block_passes_barrier(Block& block);  // all threads have arrived, none has left
 void block_ends(Block& block);
+void block_is_abandoned(Block& block);
 
 /// Runs every block; returns false when the launch was abandoned. Host code, one launch at a time.
 bool run_launch(const Launch& launch);

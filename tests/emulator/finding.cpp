@@ -52,6 +52,10 @@ const char* usual_role(FindingKind kind, bool other) {
   }
 }
 
+bool is_divergent(FindingKind kind) {
+  return kind == FindingKind::kDivergentBarrier || kind == FindingKind::kDivergentCollective;
+}
+
 bool is_host_kind(FindingKind kind) {
   return kind == FindingKind::kLeak || kind == FindingKind::kBadFree || kind == FindingKind::kBadLaunch ||
          kind == FindingKind::kDeviceMemory;
@@ -59,8 +63,10 @@ bool is_host_kind(FindingKind kind) {
 
 std::string text_of(const Finding& finding, const Parties& parties) {
   const std::string role = parties.first.empty() ? usual_role(finding.kind, false) : parties.first;
-  const std::string other_role = parties.other.empty() ? usual_role(finding.kind, true) : parties.other;
-  const std::string where = line_of(finding.place), other = line_of(finding.other);
+  std::string other_role = parties.other.empty() ? usual_role(finding.kind, true) : parties.other;
+  const std::string where = line_of(finding.place);
+  std::string other = line_of(finding.other);
+  if (is_divergent(finding.kind) && !finding.other.line) other_role = "returned", other = "";
   const size_t role_width = std::max(role.size(), finding.has_other ? other_role.size() : 0) + 2;
   const size_t line_width = std::max(where.size(), finding.has_other ? other.size() : 0) + 3;
   const auto party = [&](const std::string& name, const std::string& line, const Place& place) {
@@ -75,6 +81,16 @@ std::string text_of(const Finding& finding, const Parties& parties) {
   if (finding.has_other) text += party(other_role, other, finding.other);
   if (!finding.value.empty()) text += "  " + finding.value + "\n";
   return text;
+}
+
+/// Which party of a race comes first depends on the order of threads; the race does not.
+Lines lines_of(const Finding& finding) {
+  const Place *first = &finding.place, *second = &finding.other;
+  if (finding.kind == FindingKind::kRace &&
+      std::tie(second->file, second->line) < std::tie(first->file, first->line)) {
+    std::swap(first, second);
+  }
+  return Lines(finding.kind, finding.kernel, first->file, first->line, second->file, second->line);
 }
 
 void set_block_and_thread(Place& place, const uint3& block, const uint3& thread) {
@@ -132,8 +148,7 @@ bool repeats_finding(FindingKind kind, const void* function, const void* site, c
 }
 
 void add_finding(Finding finding, const Parties& parties) {
-  const Lines lines(finding.kind, finding.kernel, finding.place.file, finding.place.line, finding.other.file,
-                    finding.other.line);
+  const Lines lines = lines_of(finding);
   const Sites sites = std::exchange(asked, Sites());
   Store& all = store();
   const std::lock_guard<std::mutex> lock(all.mutex);

@@ -3,12 +3,15 @@
 
 emulator := $(BUILD)/emulator
 EMULATOR_OPTIMISATION ?= -O2
-EMULATOR_FLAGS := -std=c++17 $(EMULATOR_OPTIMISATION) -g -Wall -Wextra -Wno-unknown-pragmas $(if $(WERROR),-Werror) -pthread -I. \
+EMULATOR_FLAGS = -std=c++17 $(EMULATOR_OPTIMISATION) $(debug) -Wall -Wextra -Wno-unknown-pragmas $(if $(WERROR),-Werror) -pthread -I. \
                   -MMD -MP -DSWAG_SOURCE_DIR='"$(CURDIR)"'
 # Every access becomes a call of __tsan_*, which the emulator defines: nothing of ThreadSanitizer is linked.
 ifneq ($(findstring clang,$(shell $(CXX) --version 2>/dev/null)),)
 instrument := -fsanitize=thread -mllvm -tsan-instrument-func-entry-exit=0
+# Of the fifth version that clang writes, binutils 2.40 does not understand which lines were inlined where.
+debug := -gdwarf-4
 else
+debug := -g
 instrument := -fsanitize=thread --param tsan-instrument-func-entry-exit=0
 endif
 # Where stack_switch.h has no switch of its own.

@@ -1,4 +1,6 @@
 // Kernel launches: what a GPU would refuse, and the queueing of the rest.
+#include <execinfo.h>
+
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -80,6 +82,17 @@ std::string why_refused(const LaunchRequest& request, cudaError_t* error) {
   return "";
 }
 
+/// The line of the launch: of the innermost call on this thread's stack that comes from a .cu file.
+Place kernel_file_caller() {
+  void* frames[16];
+  const int count = backtrace(frames, 16);
+  for (int i = 0; i < count; ++i) {
+    const Place place = host_place(frames[i]);
+    if (is_kernel_file(place.file)) return place;
+  }
+  return Place();
+}
+
 void run(Launch& launch) {
   {
     Kernels& k = kernels();
@@ -105,6 +118,7 @@ cudaError_t launch_request(LaunchRequest request) {
       Finding finding;
       finding.kind = FindingKind::kBadLaunch;
       finding.kernel = function_name(request.function);
+      finding.place = kernel_file_caller();
       finding.value = reason;
       Parties parties;
       parties.on_host = true;

@@ -19,6 +19,9 @@
 namespace emulator {
 namespace {
 
+constexpr const char* kKernelTag = "B6kernel";  // of `__global__`, as names are mangled and demangled
+constexpr const char* kKernelTagInWords = "[abi:kernel]";
+
 struct Symbol {
   uintptr_t value =
       0;  // in the file: an address without the load base, or an offset into thread-local storage
@@ -121,9 +124,10 @@ std::string demangled(const std::string& name) {
 
 /// "void (anonymous namespace)::scale<float>(float*, int)" -> "scale<float>".
 std::string without_parameters(std::string name) {
-  static const std::string kAnonymous = "(anonymous namespace)::";
-  for (size_t at = name.find(kAnonymous); at != std::string::npos; at = name.find(kAnonymous)) {
-    name.erase(at, kAnonymous.size());
+  for (const std::string noise : {"(anonymous namespace)::", kKernelTagInWords}) {
+    for (size_t at = name.find(noise); at != std::string::npos; at = name.find(noise)) {
+      name.erase(at, noise.size());
+    }
   }
   int depth = 0;
   size_t begin = 0, end = 0;
@@ -146,10 +150,6 @@ std::string relative_path(std::string file) {
   }
   while (file.compare(0, 2, "./") == 0) file.erase(0, 2);
   return file;
-}
-
-bool is_kernel_file(const std::string& file) {
-  return file.size() > 3 && file.compare(file.size() - 3, 3, ".cu") == 0;
 }
 
 class Lines {
@@ -212,6 +212,10 @@ Lines& lines() {
 
 }  // namespace
 
+bool is_kernel_file(const std::string& file) {
+  return file.size() > 3 && file.compare(file.size() - 3, 3, ".cu") == 0;
+}
+
 SourceLine source_line(const void* return_address) {
   const std::lock_guard<std::mutex> lock(lines_mutex);
   return lines().find(return_address);
@@ -251,18 +255,13 @@ const std::vector<SharedArray>& shared_arrays() {
   return all;
 }
 
-SharedArray find_shared_array(size_t offset) {
-  for (const SharedArray& array : shared_arrays()) {
-    if (offset - array.offset < array.bytes) return array;
-  }
-  return SharedArray();
-}
-
 std::string function_symbol(const void* function) {
   const Symbol* symbol =
       find_symbol(program().functions, reinterpret_cast<uintptr_t>(function) - program().base);
   return symbol ? symbol->name : "";
 }
+
+bool is_kernel(const std::string& symbol) { return symbol.find(kKernelTag) != std::string::npos; }
 
 size_t static_shared_bytes(const void* function) {
   const std::string name = function_symbol(function);

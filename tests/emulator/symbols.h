@@ -12,6 +12,7 @@ struct SourceLine {
                      // working folder
   int line = 0;
 };
+bool is_kernel_file(const std::string& file);  // a .cu
 SourceLine source_line(const void* return_address);
 /// Looks many up at once, which is much faster: source_line then knows them.
 void load_source_lines(const std::vector<const void*>& return_addresses);
@@ -33,8 +34,8 @@ struct SharedArray {
 };
 /// All of this program, by offset.
 const std::vector<SharedArray>& shared_arrays();
-/// Empty name when the offset is in no array.
-SharedArray find_shared_array(size_t offset);
+/// Is it, by its mangled name, a `__global__` function?
+bool is_kernel(const std::string& symbol);
 /// Bytes of the `__shared__` arrays that the function itself declares.
 size_t static_shared_bytes(const void* function);
 

@@ -9,15 +9,14 @@ namespace emulator {
 namespace {
 
 struct ShuffleLane {
-  Shuffle kind;
   uint64_t bits, result;
   unsigned operand, width;
 };
 
 /// The lane that lane `self` reads, as the CUDA programming guide says.
-unsigned source_lane(const ShuffleLane& lane, unsigned self) {
+unsigned source_lane(Shuffle kind, const ShuffleLane& lane, unsigned self) {
   const unsigned width = lane.width, first = self & ~(width - 1);
-  switch (lane.kind) {
+  switch (kind) {
     case Shuffle::kIndex: return first + (lane.operand & (width - 1));
     case Shuffle::kUp: return self - first < lane.operand ? self : self - lane.operand;
     case Shuffle::kDown:
@@ -29,11 +28,13 @@ unsigned source_lane(const ShuffleLane& lane, unsigned self) {
   return source >= first + width ? self : source;
 }
 
+/// One per kind: lanes that bring different shuffles do not meet.
+template <Shuffle kKind>
 void complete_shuffle(void* const lanes[kWarpSize], unsigned mask) {
   for (unsigned rest = mask; rest; rest &= rest - 1) {
     const auto self = static_cast<unsigned>(__builtin_ctz(rest));
     auto& lane = *static_cast<ShuffleLane*>(lanes[self]);
-    const unsigned source = source_lane(lane, self);
+    const unsigned source = source_lane(kKind, lane, self);
     // A lane that takes no part has no value to give: all bits set, a NaN, so that it shows.
     lane.result =
         source < kWarpSize && lanes[source] ? static_cast<ShuffleLane*>(lanes[source])->bits : ~uint64_t{0};
@@ -113,8 +114,12 @@ void complete_reduce(void* const lanes[kWarpSize], unsigned mask) {
 }  // namespace
 
 uint64_t shuffle(Shuffle kind, unsigned mask, uint64_t bits, unsigned lane, unsigned width) noexcept {
-  ShuffleLane deposit{kind, bits, 0, lane, width};
-  warp_collective(mask, &deposit, complete_shuffle, __builtin_return_address(0));
+  ShuffleLane deposit{bits, 0, lane, width};
+  Complete complete = complete_shuffle<Shuffle::kIndex>;
+  if (kind == Shuffle::kUp) complete = complete_shuffle<Shuffle::kUp>;
+  if (kind == Shuffle::kDown) complete = complete_shuffle<Shuffle::kDown>;
+  if (kind == Shuffle::kXor) complete = complete_shuffle<Shuffle::kXor>;
+  warp_collective(mask, &deposit, complete, __builtin_return_address(0));
   return deposit.result;
 }
 

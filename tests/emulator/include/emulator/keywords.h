@@ -1,7 +1,6 @@
 // CUDA's words as host C++.
 #pragma once
 
-#define __global__
 #define __device__
 #define __host__
 #define __constant__
@@ -12,6 +11,9 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(bytes) __attribute__((aligned(bytes)))
+// A part of the kernel's mangled name, so that symbols.cpp knows it from other functions. Not for extern "C", and
+// g++ leaves it out of templates that are in no namespace.
+#define __global__ __attribute__((abi_tag("kernel")))
 // A host thread runs one block at a time, so what is its own is the block's.
 #define __shared__ static thread_local
 
