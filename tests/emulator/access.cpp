@@ -164,6 +164,7 @@ __attribute__((noinline)) void hook(const void* address, size_t bytes, const voi
 template <AccessKind kind, bool aligned, unsigned bytes>
 EMULATOR_FAST void hook_of(const void* address, const void* site) {
   if (watch.duty == HookDuty::kNothing) return;
+  if (watch.duty == HookDuty::kHost && !is_device_address(address)) return;
   if constexpr (aligned || bytes == 1) {
     if (watch.duty == HookDuty::kCheck && quick_access<kind, bytes>(address, site)) return;
   }

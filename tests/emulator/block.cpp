@@ -1,5 +1,5 @@
-// Fibres of one block, and what makes them wait. The order of turns is that of `order`; a fibre that waits
-// hands over to the next one that is ready, and the last of a round to the host thread, which opens barriers.
+// Fibres of one block, and what makes them wait. They take turns in a fixed order; one that waits hands over
+// to the next that is ready, and the last of a round to the host thread, which opens barriers.
 #include "tests/emulator/block.h"
 
 #include <sys/mman.h>

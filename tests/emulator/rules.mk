@@ -20,7 +20,7 @@ emulator_test_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(wildcard tests/
 ladder_steps := $(wildcard kernels/ladder/*_[0-9]_*.cu)
 ladder_host := kernels/ladder/main.cpp kernels/ladder/measure_emulator.cpp kernels/ladder/verify.cpp
 
-.PHONY: emulator-test ladder
+.PHONY: emulator-test emulator-speed ladder
 
 $(emulator)/dependencies: tools/install_dependencies.sh
 	@mkdir -p $(@D)
@@ -60,6 +60,10 @@ $(emulator)/ladder: $(patsubst %.cu,$(emulator)/instrumented/%.o,$(ladder_steps)
 
 emulator-test: $(emulator)/tests  ## the emulator's own tests: planted bugs, exact counts
 	$(emulator)/tests
+
+emulator-speed: $(emulator)/speed $(emulator)/speed_plain  ## multiply-adds per second through the emulator
+	$(emulator)/speed
+	$(emulator)/speed_plain
 
 ladder: $(emulator)/ladder  ## check every step of the teaching kernels and print what it moves
 	$(emulator)/ladder

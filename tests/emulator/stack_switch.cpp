@@ -26,7 +26,7 @@
 #define END(name) ".cfi_endproc\n .size " #name ", .-" #name "\n"
 
 // clang-format off
-asm(".text\n"
+asm(".pushsection .text\n"
     FUNCTION(emulator_switch_context)
     KEEP_REGISTERS
     "movq %rsp, (%rdi)\n"
@@ -45,7 +45,8 @@ asm(".text\n"
     "movq %rax, %rsp\n .cfi_adjust_cfa_offset -8\n"
     "movl %edx, %eax\n"
     GO_ON
-    END(_ZN8emulator12sync_threadsEi));
+    END(_ZN8emulator12sync_threadsEi)
+    ".popsection\n");
 // clang-format on
 
 #endif
