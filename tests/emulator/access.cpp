@@ -1,9 +1,10 @@
 // The hooks: what the compiler calls before every load and store of instrumented code, and how it is judged.
-// All that happens for nearly every access is here and inline; whatever looks suspicious goes to check.cpp.
+// Most are done by access_quick.h; all are judged here, and whatever looks suspicious goes to check.cpp.
 #include "tests/emulator/access.h"
 
 #include <cstring>
 
+#include "tests/emulator/access_quick.h"
 #include "tests/emulator/check.h"
 #include "tests/emulator/count.h"
 #include "tests/emulator/emulator.h"
@@ -14,46 +15,9 @@ namespace emulator {
 namespace {
 
 #define EMULATOR_SITE() __builtin_return_address(0)
-#define EMULATOR_FAST __attribute__((always_inline)) inline
-#define EMULATOR_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-
-constexpr unsigned kWordBytes = 4;
 
 // An Access is handed to the slow paths as a copy: its address then does not escape from the hook, which
 // keeps it in registers.
-
-/// Keeps a read. Two records are enough for any later write to conflict with one of them, if they are of
-/// different blocks, else of different warps, else of different lanes since the warp's last __syncwarp.
-EMULATOR_FAST void keep_read(Cell& cell, uint64_t who, uint64_t where) {
-  const uint64_t first = load_who(cell.read) ^ who;
-  if (first >> kThreadShift == 0) {                     // this thread, since the last barrier
-    if (EMULATOR_UNLIKELY(first & who & kBytesMask)) {  // bytes that it had not read
-      store_record(cell.read, who | (load_who(cell.read) & kBytesMask), where);
-    } else if (EMULATOR_UNLIKELY((load_where(cell.read) ^ where) & kSyncsMask)) {
-      store_record(cell.read, who, where);
-    }
-    return;
-  }
-  if (first >> kInstanceShift != 0) {
-    const Record old = load_record(cell.read);
-    if (instance_of(load_who(cell.other_read)) != instance_of(old.who)) {
-      store_record(cell.other_read, old.who, old.where);
-    }
-    return store_record(cell.read, who, where);
-  }
-  if (first >> kBarrierShift != 0) return store_record(cell.read, who, where);
-  const uint64_t second = load_who(cell.other_read) ^ who;
-  if (second >> kBarrierShift != 0) {
-    const bool same_launch =
-        second >> kInstanceShift != 0 && instance_of(load_who(cell.other_read)) >= watch.first_instance;
-    if (!same_launch) store_record(cell.other_read, who, where);
-    return;
-  }
-  if ((first ^ second) & kWarpMask) return;
-  if (first & kWarpMask) return store_record(cell.other_read, who, where);
-  if ((load_where(cell.read) ^ where) & kSyncsMask) return store_record(cell.read, who, where);
-  if ((load_where(cell.other_read) ^ where) & kSyncsMask) store_record(cell.other_read, who, where);
-}
 
 /// Keeps the last write among the reads, for an atomic of the same block to take its place.
 EMULATOR_FAST void keep_write(Cell& cell) {
@@ -61,15 +25,6 @@ EMULATOR_FAST void keep_write(Cell& cell) {
   const uint32_t other = instance_of(load_who(cell.other_read));
   const bool is_needed = other != instance_of(write.who) && other >= watch.first_instance;
   store_record(is_needed ? cell.read : cell.other_read, write.who | kKeptBit, write.where);
-}
-
-/// Could this be a race? Errs on the side of yes.
-template <bool device>
-EMULATOR_FAST bool suspicious(uint64_t old_who, uint64_t who) {
-  const uint64_t difference = old_who ^ who;
-  if (difference >> kBarrierShift == 0) return (difference & kThreadMask) != 0;
-  if (!device || difference >> kInstanceShift == 0) return false;
-  return instance_of(old_who) >= watch.first_instance;
 }
 
 template <bool device>
@@ -82,7 +37,7 @@ EMULATOR_FAST void read_word(Cell& cell, uint64_t who, uint64_t where, const Acc
   if (EMULATOR_UNLIKELY(suspicious<device>(written, who))) {
     judge_race(Access(access), cell.write, true, who, where, device);
   }
-  keep_read(cell, who, where);
+  keep_read<device>(cell, who, [where] { return where; });
 }
 
 template <bool device>
@@ -121,9 +76,7 @@ template <AccessKind kind, bool device, bool aligned>
 EMULATOR_FAST void touch_words(Cell* cell, const Thread& thread, const Access& access) {
   uint64_t who = watch.stamp | uint64_t{thread.linear} << kThreadShift;
   if (kind == AccessKind::kAtomic) who |= kAtomicBit;
-  const uint64_t site = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(access.site) - watch.program);
-  const uint64_t where =
-      site << 32 | uint64_t{static_cast<uint16_t>(thread.warp->syncs)} << 16 | watch.fences;
+  const uint64_t where = where_of(thread, access.site);
   unsigned offset = aligned && access.bytes >= kWordBytes ? 0 : access.address % kWordBytes;
   for (unsigned rest = access.bytes; rest > 0;) {
     const unsigned bytes = rest < kWordBytes - offset ? rest : kWordBytes - offset;
@@ -207,7 +160,7 @@ __attribute__((noinline)) void count_it(const Access& access) {
 }
 
 template <AccessKind kind, bool aligned>
-EMULATOR_FAST void hook(const void* address, size_t bytes, const void* site) {
+__attribute__((noinline)) void hook(const void* address, size_t bytes, const void* site) {
   const Thread* const thread = running.thread;
   Access access;
   access.address = reinterpret_cast<uintptr_t>(address);
@@ -219,6 +172,17 @@ EMULATOR_FAST void hook(const void* address, size_t bytes, const void* site) {
   if (EMULATOR_UNLIKELY(watch.count)) count_it(Access(access));
 }
 
+/// The same for `bytes` bytes, a power of two.
+template <AccessKind kind, bool aligned, unsigned bytes>
+EMULATOR_FAST void hook_of(const void* address, const void* site) {
+  if (watch.duty == HookDuty::kNothing) return;
+  if (watch.duty == HookDuty::kHost && !is_device_address(address)) return;
+  if constexpr (aligned || bytes == 1) {
+    if (watch.duty == HookDuty::kCheck && quick_access<kind, bytes>(address, site)) return;
+  }
+  hook<kind, aligned>(address, bytes, site);
+}
+
 }  // namespace
 
 void on_access(const void* address, size_t bytes, AccessKind kind, const void* site) {
@@ -226,9 +190,11 @@ void on_access(const void* address, size_t bytes, AccessKind kind, const void* s
   const bool vector = (bytes & (bytes - 1)) == 0 && bytes <= 16;
   switch (kind) {
     case AccessKind::kRead:
+      if (bytes == 16) return hook_of<AccessKind::kRead, true, 16>(address, site);
       return vector ? hook<AccessKind::kRead, true>(address, bytes, site)
                     : hook<AccessKind::kRead, false>(address, bytes, site);
     case AccessKind::kWrite:
+      if (bytes == 16) return hook_of<AccessKind::kWrite, true, 16>(address, site);
       return vector ? hook<AccessKind::kWrite, true>(address, bytes, site)
                     : hook<AccessKind::kWrite, false>(address, bytes, site);
     case AccessKind::kAtomic: return hook<AccessKind::kAtomic, true>(address, bytes, site);
@@ -280,9 +246,10 @@ void block_is_abandoned(Block&) {
 
 using emulator::AccessKind;
 using emulator::hook;
+using emulator::hook_of;
 
 #define EMULATOR_HOOK(name, kind, bytes, aligned) \
-  void name(void* address) { hook<AccessKind::kind, aligned>(address, bytes, EMULATOR_SITE()); }
+  void name(void* address) { hook_of<AccessKind::kind, aligned, bytes>(address, EMULATOR_SITE()); }
 #define EMULATOR_HOOKS(bytes)                                               \
   EMULATOR_HOOK(__tsan_read##bytes, kRead, bytes, true)                     \
   EMULATOR_HOOK(__tsan_write##bytes, kWrite, bytes, true)                   \

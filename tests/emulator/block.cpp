@@ -1,5 +1,5 @@
-// Fibres of one block, and what makes them wait. The order of turns is that of `order`; a fibre that waits
-// hands over to the next one that is ready, and the last of a round to the host thread, which opens barriers.
+// Fibres of one block, and what makes them wait. They take turns in a fixed order; one that waits hands over
+// to the next that is ready, and the last of a round to the host thread, which opens barriers.
 #include "tests/emulator/block.h"
 
 #include <sys/mman.h>
@@ -18,9 +18,6 @@
 #include "tests/emulator/include/emulator/kernel_api.h"
 #include "tests/emulator/symbols.h"
 
-// Between a kernel and the switch there is one call: each return after a switch may be predicted wrongly.
-#define ALWAYS_INLINE __attribute__((always_inline)) inline
-
 namespace emulator {
 
 __thread Running running;
@@ -37,34 +34,8 @@ void fibre_entry() {
   for (;;) {
     Thread& self = *running.thread;
     self.block->launch->body();
-    self.block->worker->finish(self);
+    running.worker->finish();
   }
-}
-
-std::string in_words(unsigned mask) {
-  char text[16];
-  std::snprintf(text, sizeof text, "0x%08x", mask);
-  return text;
-}
-
-/// A finding about a thread that waits; `other` has not come, or waits elsewhere, or is the thread itself:
-/// there is none.
-void report_stuck(FindingKind kind, const Thread& thread, const Thread& other, const std::string& value) {
-  Finding finding;
-  finding.kind = kind;
-  finding.kernel = thread.block->launch->kernel;
-  finding.place = place_of(thread, thread.site);
-  finding.has_other = &other != &thread;
-  if (finding.has_other)
-    finding.other = place_of(other, other.state == ThreadState::kDone ? nullptr : other.site);
-  finding.value = value;
-  add_finding(std::move(finding));
-}
-
-bool same_line(const void* a, const void* b) {
-  if (a == b) return true;
-  const SourceLine line_a = source_line(a), line_b = source_line(b);
-  return line_a.line == line_b.line && line_a.file == line_b.file;
 }
 
 }  // namespace
@@ -94,8 +65,10 @@ void Worker::make_stacks(unsigned count) {
     thread.stack_begin = reinterpret_cast<uintptr_t>(memory) + page;
     // Not all at the same place in a page: the tops of a thousand stacks would share a few sets of the cache.
     thread.stack_end = thread.stack_begin + kStackBytes - threads_.size() * kStackColour % 4096;
+    thread.turn = static_cast<unsigned>(threads_.size());
     threads_.push_back(std::move(thread));
   }
+  turns_.resize(threads_.size() + kAhead + 1);
 }
 
 void Worker::begin_launch(const Launch& launch) {
@@ -108,8 +81,9 @@ void Worker::begin_launch(const Launch& launch) {
   block_.size = count;
   block_.worker = this;
   block_.warps.assign((count + kWarpSize - 1) / kWarpSize, Warp());
-  order_.resize(count);
-  std::iota(order_.begin(), order_.end(), 0u);
+  std::vector<unsigned> order(threads_.size());
+  std::iota(order.begin(), order.end(), 0u);
+  set_order(order);
   for (unsigned i = 0; i < count; ++i) {
     Thread& thread = threads_[i];
     thread.index = {i % size.x, i / size.x % size.y, i / size.x / size.y};
@@ -120,23 +94,35 @@ void Worker::begin_launch(const Launch& launch) {
     thread.warp->lanes[thread.lane] = &thread;
     thread.warp->size = thread.lane + 1;
   }
+  running.worker = this;
   running.shared.dynamic_begin = dynamic_begin_;
   running.shared.dynamic_end = dynamic_begin_ + launch.shared_bytes;
 }
 
 /// Warps in any order, and the lanes of each in any order; a warp's lanes stay together, which counting
 /// likes.
-void Worker::shuffle_order(uint64_t seed) {
+std::vector<unsigned> Worker::shuffled_order(uint64_t seed) const {
   std::mt19937_64 random(seed);
   std::vector<unsigned> warps(block_.warps.size());
   std::iota(warps.begin(), warps.end(), 0u);
   std::shuffle(warps.begin(), warps.end(), random);
-  size_t next = 0;
+  std::vector<unsigned> order;
   for (const unsigned warp : warps) {
-    const size_t begin = next;
-    for (unsigned lane = 0; lane < block_.warps[warp].size; ++lane) order_[next++] = warp * kWarpSize + lane;
-    std::shuffle(order_.begin() + static_cast<std::ptrdiff_t>(begin),
-                 order_.begin() + static_cast<std::ptrdiff_t>(next), random);
+    const auto begin = static_cast<std::ptrdiff_t>(order.size());
+    for (unsigned lane = 0; lane < block_.warps[warp].size; ++lane) order.push_back(warp * kWarpSize + lane);
+    std::shuffle(order.begin() + begin, order.end(), random);
+  }
+  return order;
+}
+
+/// The turns of the threads with these linear numbers come first, in this order.
+void Worker::set_order(const std::vector<unsigned>& order) {
+  std::vector<Turn> turns;
+  for (const unsigned linear : order) turns.push_back(turns_[threads_[linear].turn]);
+  for (unsigned i = 0; i < order.size(); ++i) {
+    turns_[i] = turns[i];
+    turns_[i].thread = order[i];
+    threads_[order[i]].turn = i;
   }
 }
 
@@ -149,25 +135,27 @@ bool Worker::run_block(uint64_t number) {
   block_.barriers = 0;
   done_ = arrived_ = 0;
   predicates_ = 0;
-  for (Warp& warp : block_.warps) warp.syncs = 0;
-  for (unsigned i = 0; i < block_.size; ++i) {
-    Thread& thread = threads_[i];
-    thread.state = ThreadState::kReady;
+  barrier_site_ = nullptr;
+  for (Warp& warp : block_.warps) warp.syncs = warp.waiting = 0;
+  if (options().shuffle) set_order(shuffled_order(options().shuffle + number));
+  turns_[block_.size].state = ThreadState::kDone;
+  for (Turn* turn = turns_.data(); turn != end(); ++turn) {
+    Thread& thread = threads_[turn->thread];
+    turn->state = ThreadState::kReady;
     thread.fenced = false;
     thread.copies.clear();
     thread.committed_groups = 0;
-    if (!thread.context) {
-      thread.context = make_context(thread.stack_end, thread.stack_end - thread.stack_begin, fibre_entry);
+    if (!turn->context) {
+      turn->context = make_context(thread.stack_end, thread.stack_end - thread.stack_begin, fibre_entry);
     }
   }
-  if (options().shuffle) shuffle_order(options().shuffle + number);
   block_begins(block_);
   abandoned_ = false;
   while (run_round()) {
   }
   if (abandoned_) {  // their stacks are thrown away as they are: kernels own nothing
     block_is_abandoned(block_);
-    for (unsigned i = 0; i < block_.size; ++i) threads_[i].context = nullptr;
+    for (Turn* turn = turns_.data(); turn != end(); ++turn) turn->context = nullptr;
     return false;
   }
   block_ends(block_);
@@ -176,20 +164,17 @@ bool Worker::run_block(uint64_t number) {
 
 /// Lets every ready thread run until it waits. False when the block has ended.
 bool Worker::run_round() {
-  position_ = 0;
-  if (Thread* first = next_ready()) {
-    running.thread = first;
-    switch_context(&host_, first->context);
-    running.thread = nullptr;
-    if (abandoned_) return false;
-  }
+  turn_ = turns_.data();
+  switch_context(&host_, next_ready(), passed_predicates_);
+  running.thread = nullptr;
+  if (abandoned_) return false;
   if (done_ == block_.size) return false;
   if (arrived_ == block_.size && !several_sites_) {
     open_barrier();
     return true;
   }
-  position_ = 0;
-  if (next_ready()) return true;
+  const auto is_ready = [](const Turn& turn) { return turn.state == ThreadState::kReady; };
+  if (std::any_of(turns_.data(), end(), is_ready)) return true;
   report_stuck_block();
   abandoned_ = true;
   return false;
@@ -201,62 +186,25 @@ void Worker::open_barrier() {
   passed_predicates_ = predicates_;
   arrived_ = 0;
   predicates_ = 0;
+  barrier_site_ = nullptr;
+  for (Turn* turn = turns_.data(); turn != end(); ++turn) turn->state = ThreadState::kReady;
 }
 
-/// No thread can go on: says which one waits and which one does not come.
-void Worker::report_stuck_block() {
-  Thread* const begin = threads_.data();
-  Thread* const end = begin + block_.size;
-  Thread* lane =
-      std::find_if(begin, end, [](const Thread& t) { return t.state == ThreadState::kAtCollective; });
-  if (lane != end) {
-    for (unsigned i = 0; i < lane->warp->size; ++i) {
-      const Thread& other = *lane->warp->lanes[i];
-      if (!(lane->mask >> i & 1) || &other == lane) continue;
-      const bool elsewhere = other.state != ThreadState::kAtCollective || other.mask != lane->mask ||
-                             other.complete != lane->complete;
-      if (!elsewhere) continue;
-      report_stuck(FindingKind::kDivergentCollective, *lane, other,
-                   "lanes " + in_words(lane->mask) + " are named; lane " + std::to_string(i) +
-                       (other.state == ThreadState::kDone        ? " has returned"
-                        : other.state == ThreadState::kAtBarrier ? " waits at a barrier"
-                                                                 : " waits at another collective"));
-      return;
-    }
-    return report_stuck(
-        FindingKind::kDivergentCollective, *lane, *lane,
-        "lanes " + in_words(lane->mask) + " are named, the warp has " + std::to_string(lane->warp->size));
+/// The context of the next thread that is ready, from turn_ on, which is then the running one; that of the
+/// host thread when there is none.
+Context Worker::next_ready() {
+  for (; turn_ != end(); ++turn_) {
+    if (turn_->state != ThreadState::kReady) continue;
+    running.thread = &threads_[turn_->thread];
+    return turn_->context;
   }
-  Thread* waiting =
-      std::find_if(begin, end, [](const Thread& t) { return t.state == ThreadState::kAtBarrier; });
-  Thread* other = std::find_if(begin, end, [](const Thread& t) { return t.state == ThreadState::kDone; });
-  if (other != end) {
-    const auto done =
-        std::count_if(begin, end, [](const Thread& t) { return t.state == ThreadState::kDone; });
-    return report_stuck(
-        FindingKind::kDivergentBarrier, *waiting, *other,
-        std::to_string(done) + " of " + std::to_string(block_.size) + " threads have returned");
-  }
-  other = std::find_if(begin, end, [&](const Thread& t) { return !same_line(t.site, waiting->site); });
-  report_stuck(FindingKind::kDivergentBarrier, *waiting, other == end ? *waiting : *other,
-               "threads wait at different barriers");
+  running.thread = nullptr;
+  return host_;
 }
 
-ALWAYS_INLINE bool Worker::is_ready(const Thread& thread) const {
-  return thread.state == ThreadState::kReady ||
-         (thread.state == ThreadState::kAtBarrier && thread.barrier < block_.barriers);
-}
-
-ALWAYS_INLINE Thread* Worker::next_ready() {
-  for (; position_ < block_.size; ++position_) {
-    Thread& thread = threads_[order_[position_]];
-    if (is_ready(thread)) return &thread;
-  }
-  return nullptr;
-}
-
-ALWAYS_INLINE int Worker::wait_at_barrier(Thread& self, int predicate, const void* site) {
-  if (arrived_ == 0) {
+/// The same for the first and the last to arrive, and where threads have gone different ways.
+__attribute__((noinline)) Resume Worker::arrive_otherwise(int predicate, Context self, const void* site) {
+  if (!barrier_site_) {
     barrier_site_ = site;
     several_sites_ = false;
   } else if (site != barrier_site_ && !several_sites_) {
@@ -264,73 +212,98 @@ ALWAYS_INLINE int Worker::wait_at_barrier(Thread& self, int predicate, const voi
   }
   ++arrived_;
   predicates_ += predicate != 0;
-  self.site = site;
-  self.barrier = block_.barriers;
-  self.state = ThreadState::kAtBarrier;
-  hand_over(self);
-  self.state = ThreadState::kReady;
+  turn_->context = self;
+  turn_->site = site;
+  turn_->state = ThreadState::kAtBarrier;
+  ++turn_;
+  const Context next = next_ready();
+  return {next, passed_predicates_};
+}
+
+void Worker::wait_at_collective(unsigned mask, void* deposit, Complete complete, const void* site) {
+  Thread& self = *running.thread;
+  self.mask = mask;
+  self.deposit = deposit;
+  self.complete = complete;
+  turn_->site = site;
+  turn_->state = ThreadState::kAtCollective;
+  if (!(mask >> self.lane & 1)) {
+    report_not_in_mask(self);
+    abandon();
+  }
+  Warp& warp = *self.warp;
+  const auto wanted = static_cast<unsigned>(__builtin_popcount(mask));
+  if (++warp.waiting < wanted) return hand_over();
+  void* deposits[kWarpSize] = {};
+  for (unsigned rest = mask; rest; rest &= rest - 1) {
+    const auto lane = static_cast<unsigned>(__builtin_ctz(rest));
+    const Thread* other = warp.lanes[lane];
+    if (!other || !at_same_collective(self, *other)) return hand_over();
+    deposits[lane] = other->deposit;
+  }
+  if (complete) complete(deposits, mask);
+  warp.waiting -= wanted;
+  for (unsigned rest = mask; rest; rest &= rest - 1) {
+    turns_[warp.lanes[__builtin_ctz(rest)]->turn].state = ThreadState::kReady;
+  }
+}
+
+unsigned Worker::live_lanes() const {
+  const Warp& warp = *running.thread->warp;
+  unsigned live = 0;
+  for (unsigned lane = 0; lane < warp.size; ++lane) {
+    live |= static_cast<unsigned>(turn(*warp.lanes[lane]).state != ThreadState::kDone) << lane;
+  }
+  return live;
+}
+
+void Worker::hand_over() {
+  Context* const self = &turn_->context;
+  ++turn_;
+  const Context next = next_ready();
+  switch_context(self, next, passed_predicates_);
+}
+
+#ifndef __x86_64__
+int Worker::wait_at_barrier(int predicate, const void* site) {
+  Context* const self = &turn_->context;
+  switch_context(self, arrive_at_barrier(predicate, nullptr, site).context, 0);
   return passed_predicates_;
 }
+#endif
 
-ALWAYS_INLINE void Worker::hand_over(Thread& self) {
-  ++position_;
-  Thread* const next = abandoned_ ? nullptr : next_ready();
-  running.thread = next;
-  switch_context(&self.context, next ? next->context : host_);
-}
-
-void Worker::finish(Thread& self) {
-  self.state = ThreadState::kDone;
+void Worker::finish() {
+  turn_->state = ThreadState::kDone;
   ++done_;
-  hand_over(self);
+  hand_over();
 }
 
-void Worker::abandon(Thread& self) {
+void Worker::abandon() {
   abandoned_ = true;
-  hand_over(self);
+  running.thread = nullptr;
+  Context thrown_away = nullptr;
+  switch_context(&thrown_away, host_, 0);
   std::abort();  // nobody comes back to an abandoned fibre
 }
 
 // ---------------------------------------------------------------- what fibres call
 
-void abandon_launch() {
-  running.thread->block->worker->abandon(*running.thread);
-  std::abort();
-}
-
-ALWAYS_INLINE int block_barrier(int predicate, const void* site) {
-  Thread& self = *running.thread;
-  return self.block->worker->wait_at_barrier(self, predicate, site);
-}
+void abandon_launch() { running.worker->abandon(); }
 
 void warp_collective(unsigned mask, void* deposit, Complete complete, const void* site) {
-  Thread& self = *running.thread;
-  self.mask = mask;
-  self.deposit = deposit;
-  self.complete = complete;
-  self.site = site;
-  self.state = ThreadState::kAtCollective;
-  if (!(mask >> self.lane & 1)) {
-    report_stuck(FindingKind::kDivergentCollective, self, self,
-                 "lane " + std::to_string(self.lane) + " is not in its own mask " + in_words(mask));
-    abandon_launch();
-  }
-  Warp& warp = *self.warp;
-  void* deposits[kWarpSize] = {};
-  for (unsigned rest = mask; rest; rest &= rest - 1) {
-    const auto lane = static_cast<unsigned>(__builtin_ctz(rest));
-    const Thread* other = warp.lanes[lane];
-    if (!other || other->state != ThreadState::kAtCollective || other->mask != mask ||
-        other->complete != complete) {
-      return self.block->worker->hand_over(self);
-    }
-    deposits[lane] = other->deposit;
-  }
-  if (complete) complete(deposits, mask);
-  for (unsigned rest = mask; rest; rest &= rest - 1) {
-    warp.lanes[__builtin_ctz(rest)]->state = ThreadState::kReady;
-  }
+  running.worker->wait_at_collective(mask, deposit, complete, site);
 }
+
+#ifdef __x86_64__
+/// What sync_threads of stack_switch.cpp calls.
+extern "C" Resume emulator_arrive_at_barrier(int predicate, Context self, const void* site) {
+  return running.worker->arrive_at_barrier(predicate, self, site);
+}
+#else
+int sync_threads(int predicate) noexcept {
+  return running.worker->wait_at_barrier(predicate, __builtin_return_address(0));
+}
+#endif
 
 // ---------------------------------------------------------------- what kernels call, by the headers
 
@@ -339,8 +312,6 @@ uint3 block_idx() noexcept { return running.thread->block->index; }
 dim3 block_dim() noexcept { return running.thread->block->launch->block; }
 dim3 grid_dim() noexcept { return running.thread->block->launch->grid; }
 void* dynamic_shared() noexcept { return reinterpret_cast<void*>(running.shared.dynamic_begin); }
-
-int sync_threads(int predicate) noexcept { return block_barrier(predicate, __builtin_return_address(0)); }
 
 void sync_warp(unsigned mask) noexcept {
   // The count goes up once per barrier: by the lane that completes it.
@@ -352,14 +323,7 @@ void collective(unsigned mask, void* deposit, void (*complete)(void* const[kWarp
   warp_collective(mask, deposit, complete, __builtin_return_address(0));
 }
 
-unsigned live_lanes() noexcept {
-  const Warp& warp = *running.thread->warp;
-  unsigned live = 0;
-  for (unsigned lane = 0; lane < warp.size; ++lane) {
-    live |= static_cast<unsigned>(warp.lanes[lane]->state != ThreadState::kDone) << lane;
-  }
-  return live;
-}
+unsigned live_lanes() noexcept { return running.worker->live_lanes(); }
 
 void thread_fence() noexcept {
   running.thread->fenced = true;

@@ -3,8 +3,20 @@
 #include <vector>
 
 #include "tests/emulator/engine.h"
+#include "tests/emulator/finding.h"
 
 namespace emulator {
+
+/// Where a thread stands. A block's lie in the order in which its threads take turns.
+struct Turn {
+  Context context = nullptr;   // while it does not run; null: never started
+  const void* site = nullptr;  // where it waits
+  unsigned thread = 0;         // its linear number
+  ThreadState state = ThreadState::kDone;
+};
+
+/// Whether two places in the program are of one line of the source.
+bool same_line(const void* a, const void* b);
 
 struct Worker {
   Worker();
@@ -19,32 +31,62 @@ struct Worker {
   bool run_block(uint64_t number);
 
   // On a fibre.
-  int wait_at_barrier(Thread& self, int predicate, const void* site);
-  void hand_over(Thread& self);
-  void finish(Thread& self);
-  [[noreturn]] void abandon(Thread& self);
+  /// The running thread, whose context will be `self`, waits for the block: what is to run instead.
+  Resume arrive_at_barrier(int predicate, Context self, const void* site) {
+    Turn* const next = turn_ + 1;
+    if (__builtin_expect(site != barrier_site_ || next->state != ThreadState::kReady, 0)) {
+      return arrive_otherwise(predicate, self, site);
+    }
+    ++arrived_;
+    predicates_ += predicate != 0;
+    turn_->context = self;
+    turn_->site = site;
+    turn_->state = ThreadState::kAtBarrier;
+    turn_ = next;
+    // Stacks are too many for the nearest cache.
+    const char* const soon = static_cast<const char*>(next[kAhead].context);
+    __builtin_prefetch(soon, 1);
+    __builtin_prefetch(soon + 64, 1);
+    running.thread = &threads_[next->thread];
+    return {next->context, passed_predicates_};
+  }
+  int wait_at_barrier(int predicate, const void* site);
+  /// The running thread waits for the lanes of `mask`, or is the last of them.
+  void wait_at_collective(unsigned mask, void* deposit, Complete complete, const void* site);
+  void finish();
+  [[noreturn]] void abandon();
+  unsigned live_lanes() const;
 
  private:
+  static constexpr int kAhead = 2;  // turns from the fetching of a stack to its use
+
   void make_stacks(unsigned count);
-  void shuffle_order(uint64_t seed);
+  std::vector<unsigned> shuffled_order(uint64_t seed) const;
+  void set_order(const std::vector<unsigned>& order);
   bool run_round();
   void open_barrier();
+  Resume arrive_otherwise(int predicate, Context self, const void* site);
   void report_stuck_block();
-  bool is_ready(const Thread& thread) const;
-  Thread* next_ready();
+  void report_not_in_mask(const Thread& self);
+  void report_stuck(FindingKind kind, const Thread& thread, const Thread& other, const std::string& value);
+  bool at_same_collective(const Thread& thread, const Thread& other) const;
+  void hand_over();
+  Context next_ready();
+  const Turn& turn(const Thread& thread) const { return turns_[thread.turn]; }
+  Turn* end() { return turns_.data() + block_.size; }
 
   std::vector<Thread> threads_;
-  std::vector<unsigned> order_;  // of turns, as indices of threads_
-  unsigned position_ = 0;        // in order_, of the thread whose turn it is
+  std::vector<Turn> turns_;  // as many as threads_, and kAhead + 1 of nobody
+  Turn* turn_ = nullptr;     // of the thread that runs, or end()
   Block block_;
   Context host_ = nullptr;
   bool abandoned_ = false;
   unsigned done_ = 0;  // threads that have returned
   // Of the barrier that the block is on its way to.
   unsigned arrived_ = 0;
-  int predicates_ = 0;         // how many of them were not 0
-  int passed_predicates_ = 0;  // of the barrier before
-  const void* barrier_site_ = nullptr;
+  int predicates_ = 0;                  // how many of them were not 0
+  int passed_predicates_ = 0;           // of the barrier before
+  const void* barrier_site_ = nullptr;  // null: nobody has arrived
   bool several_sites_ = false;
   std::vector<char> dynamic_;
   uintptr_t dynamic_begin_ = 0;

@@ -258,6 +258,7 @@ bool is_program_memory(uintptr_t address) {
 void check_block_begins(Block& block) {
   watch.check = options().check;
   watch.count = options().count;
+  watch.duty = watch.count ? HookDuty::kMore : watch.check ? HookDuty::kCheck : HookDuty::kNothing;
   if (!watch.check) return;
   if (shadow.launch != block.launch->number || watch.device.begin != device_range.begin)
     begin_launch(*block.launch);

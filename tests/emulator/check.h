@@ -72,6 +72,9 @@ struct Watched {
   Cell* cells = nullptr;
 };
 
+/// What a hook has to do: on host threads other than workers, to tell what host code touches.
+enum class HookDuty : uint8_t { kHost, kNothing, kCheck, kMore };
+
 /// What the hooks need of the block that a host thread runs. All ranges are empty while nothing is checked.
 struct Watch {
   uint64_t stamp = 0;   // instance and barriers, placed as in Record::who
@@ -81,6 +84,7 @@ struct Watch {
   uintptr_t program = 0;     // sites are kept relative to it
   uint32_t first_instance = 0;
   bool check = false, count = false;
+  HookDuty duty = HookDuty::kHost;
 };
 extern __thread Watch watch;
 

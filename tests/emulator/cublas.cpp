@@ -16,6 +16,8 @@
 namespace emulator {
 namespace {
 
+constexpr auto kToBlas = OpenDeviceMemory::To::kAllThreads;  // it has threads of its own
+
 bool is_operation(cublasOperation_t op) { return op >= CUBLAS_OP_N && op <= CUBLAS_OP_C; }
 CBLAS_TRANSPOSE cblas(cublasOperation_t op) { return op == CUBLAS_OP_N ? CblasNoTrans : CblasTrans; }
 
@@ -130,7 +132,7 @@ cublasStatus_t gemm(cublasHandle_t handle, const Gemm& g, const T* alpha, const 
     }
   }
   issue(handle->stream, [=] {
-    const OpenDeviceMemory open;
+    const OpenDeviceMemory open(kToBlas);
     const T alpha_now = alpha_value.get(), beta_now = beta_value.get();
     for (int i = 0; i < batch; ++i) {
       if (alpha_now != 0) {
@@ -218,7 +220,7 @@ cublasStatus_t gemm_mixed(cublasHandle_t handle, const Mixed& mixed, const float
     if (!is_usable(operand, kCall, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
   }
   issue(handle->stream, [=] {
-    const OpenDeviceMemory open;
+    const OpenDeviceMemory open(kToBlas);
     check_written(a, kCall, site);
     check_written(b, kCall, site);
     if (beta_value.get() != 0) check_written(c, kCall, site);
@@ -256,7 +258,7 @@ cublasStatus_t syrk(cublasHandle_t handle, cublasFillMode_t fill, cublasOperatio
     return CUBLAS_STATUS_EXECUTION_FAILED;
   }
   issue(handle->stream, [=] {
-    const OpenDeviceMemory open;
+    const OpenDeviceMemory open(kToBlas);
     // One triangle of c: column j from its first to its last row.
     const auto column = [=](int j) {
       const bool lower = fill == CUBLAS_FILL_MODE_LOWER;
@@ -291,7 +293,7 @@ cublasStatus_t reduce_vectors(cublasHandle_t handle, const std::vector<Operand>&
   }
   if (!to_host && !is_usable(output, call, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
   issue(handle->stream, [=] {
-    const OpenDeviceMemory open;
+    const OpenDeviceMemory open(kToBlas);
     for (const Operand& operand : inputs) check_written(operand, call, site);
     *result = compute();
     set_written(output);
@@ -433,7 +435,7 @@ cublasStatus_t cublasSaxpy(cublasHandle_t handle, int n, const float* alpha, con
   if (!is_usable(input, kCall, site) || !is_usable(output, kCall, site))
     return CUBLAS_STATUS_EXECUTION_FAILED;
   issue(handle->stream, [=] {
-    const OpenDeviceMemory open;
+    const OpenDeviceMemory open(kToBlas);
     check_written(input, kCall, site);
     check_written(output, kCall, site);
     cblas_saxpy(n, scalar.get(), x, incx, y, incy);

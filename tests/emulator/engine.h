@@ -38,17 +38,13 @@ struct AsyncCopy {
   unsigned group = 0;  // number of the commit that closed it
 };
 
-/// One CUDA thread. What a barrier touches comes first, so that it is one line of the cache.
+/// One CUDA thread. What a barrier touches is not here but in its Turn, which takes fewer lines of the cache.
 struct alignas(64) Thread {
-  Context context = nullptr;
   Block* block = nullptr;
-  const void* site = nullptr;  // where it waits
-  ThreadState state = ThreadState::kDone;
-  uint32_t barrier = 0;  // kAtBarrier: ready again once the block has passed more than these
-
   uint3 index{0, 0, 0};
   unsigned linear = 0;  // in its block
   unsigned lane = 0;
+  unsigned turn = 0;
   Warp* warp = nullptr;
   uintptr_t stack_begin = 0, stack_end = 0;
 
@@ -64,8 +60,9 @@ struct alignas(64) Thread {
 
 struct Warp {
   Thread* lanes[kWarpSize] = {};
-  unsigned size = 0;   // lanes that exist
-  uint32_t syncs = 0;  // __syncwarp so far in this block
+  unsigned size = 0;     // lanes that exist
+  unsigned waiting = 0;  // of them, at a collective
+  uint32_t syncs = 0;    // __syncwarp so far in this block
 };
 
 /// What is being run: the same for all of a launch's blocks.
@@ -103,15 +100,13 @@ struct SharedMemory {
 /// What the access hooks need at hand; null thread: host code is running.
 struct Running {
   Thread* thread = nullptr;
+  Worker* worker = nullptr;
   SharedMemory shared;
 };
 extern __thread Running running;  // not thread_local: that hides a call behind every use
 
 /// Ends the block that is running and the whole launch: after what no GPU would survive. Call on a fibre.
 [[noreturn]] void abandon_launch();
-
-/// Waits at a barrier: returns the sum over the block of `predicate` != 0. On a fibre.
-int block_barrier(int predicate, const void* site);
 
 /// Waits for all lanes of `mask`, which `complete` then serves. `deposit` is this lane's. On a fibre.
 void warp_collective(unsigned mask, void* deposit, Complete complete, const void* site);

@@ -14,6 +14,7 @@
 
 #include "tests/emulator/block.h"
 #include "tests/emulator/emulator.h"
+#include "tests/emulator/memory.h"
 
 namespace emulator {
 namespace {
@@ -57,6 +58,7 @@ void take_blocks(Worker& worker, Job& job) {
   running.shared.static_begin = tls.begin;
   running.shared.static_end = tls.end;
   worker.begin_launch(*job.launch);
+  const OpenDeviceMemory open;
   while (!job.abandoned.load(std::memory_order_relaxed)) {
     const uint64_t turn = job.next.fetch_add(1, std::memory_order_relaxed);
     if (turn >= job.count) break;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -33,9 +34,26 @@ struct Heap {
   uintptr_t next = 0;  // where the untouched part begins
   size_t in_use = 0;
   unsigned count = 0;
-  unsigned open = 0;  // OpenDeviceMemory alive
+  unsigned open = 0;  // to all threads: OpenDeviceMemory alive
   bool closed = false;
 };
+
+// A protection key gives each thread a switch of its own for the pages that carry the key, without a system
+// call. New threads have what their creator has; those from before the key have no access.
+#ifdef PKEY_DISABLE_ACCESS
+int allocate_key() { return pkey_alloc(0, PKEY_DISABLE_ACCESS); }
+bool set_key(void* memory, size_t bytes, int key) {
+  return pkey_mprotect(memory, bytes, PROT_READ | PROT_WRITE, key) == 0;
+}
+unsigned rights(int key) { return static_cast<unsigned>(pkey_get(key)); }
+void set_rights(int key, unsigned rights) { pkey_set(key, rights); }
+#else
+int allocate_key() { return -1; }
+bool set_key(void*, size_t, int) { return false; }
+unsigned rights(int) { return 0; }
+void set_rights(int, unsigned) {}
+#endif
+std::atomic<int> device_key{-1};  // -1: the system has none
 
 Heap& heap() {
   static Heap* const instance = new Heap;  // never destroyed: static destructors may still free
@@ -48,6 +66,22 @@ size_t page_bytes() {
 }
 
 uintptr_t rounded_up(uintptr_t value, size_t to) { return (value + to - 1) / to * to; }
+
+/// Opens or closes device memory as options and OpenDeviceMemory want it. Without a key that takes long when
+/// much memory is in use: the system goes through its pages.
+void protect(Heap& h) {
+  if (!device_range.begin) return;
+  const bool close = options().check && h.open == 0;
+  if (close == h.closed) return;
+  void* const memory = reinterpret_cast<void*>(device_range.begin);
+  const size_t bytes = device_range.end - device_range.begin;
+  if (device_key >= 0) {
+    set_key(memory, bytes, close ? device_key.load() : 0);
+  } else {
+    mprotect(memory, bytes, close ? PROT_NONE : PROT_READ | PROT_WRITE);
+  }
+  h.closed = close;
+}
 
 void reserve(Heap& h) {
   if (device_range.begin) return;
@@ -64,19 +98,11 @@ void reserve(Heap& h) {
     device_range.end = device_range.begin + bytes;
     device_range.state = static_cast<uint8_t*>(state);
     h.next = device_range.begin + kGuardBytes;
-    return;
+    const int key = allocate_key();
+    if (key >= 0 && set_key(memory, bytes, key) && set_key(memory, bytes, 0)) device_key = key;
+    return protect(h);
   }
   throw std::bad_alloc();
-}
-
-/// Opens or closes what has been handed out so far, as options and OpenDeviceMemory want it.
-void protect(Heap& h) {
-  if (!device_range.begin) return;
-  const bool close = options().check && h.open == 0;
-  if (close == h.closed) return;
-  mprotect(reinterpret_cast<void*>(device_range.begin), device_range.end - device_range.begin,
-           close ? PROT_NONE : PROT_READ | PROT_WRITE);
-  h.closed = close;
 }
 
 uint8_t* state_of(uintptr_t address) { return device_range.state + (address - device_range.begin) / 4; }
@@ -216,11 +242,6 @@ size_t device_bytes_in_use() {
   return h.in_use;
 }
 
-bool is_device_address(const void* pointer) {
-  const auto address = reinterpret_cast<uintptr_t>(pointer);
-  return address >= device_range.begin && address < device_range.end;
-}
-
 bool is_allocated(const void* pointer, size_t bytes) {
   if (!is_device_address(pointer)) return false;
   Heap& h = heap();
@@ -293,7 +314,13 @@ NamedRange find_name(uintptr_t address) {
   return smallest;
 }
 
-OpenDeviceMemory::OpenDeviceMemory() {
+OpenDeviceMemory::OpenDeviceMemory(To whom) {
+  if (whom == To::kThisThread && device_key >= 0) {
+    key_ = device_key;
+    rights_ = rights(key_);
+    if (rights_ != 0) set_rights(key_, 0);
+    return;
+  }
   Heap& h = heap();
   const std::lock_guard<std::recursive_mutex> lock(h.mutex);
   ++h.open;
@@ -301,6 +328,10 @@ OpenDeviceMemory::OpenDeviceMemory() {
 }
 
 OpenDeviceMemory::~OpenDeviceMemory() {
+  if (key_ >= 0) {
+    if (rights_ != 0) set_rights(key_, rights_);
+    return;
+  }
   Heap& h = heap();
   const std::lock_guard<std::recursive_mutex> lock(h.mutex);
   --h.open;

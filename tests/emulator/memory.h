@@ -38,7 +38,9 @@ const Allocation* find_allocation(uintptr_t address);
 /// Live allocations.
 std::vector<Allocation> live_allocations();
 size_t device_bytes_in_use();
-bool is_device_address(const void* address);
+inline bool is_device_address(const void* address) {
+  return reinterpret_cast<uintptr_t>(address) - device_range.begin < device_range.end - device_range.begin;
+}
 /// True when [address, address + bytes) lies in one live allocation.
 bool is_allocated(const void* address, size_t bytes);
 /// Marks bytes as written: by a copy or memset from the host's side.
@@ -52,13 +54,20 @@ struct NamedRange {
 };
 NamedRange find_name(uintptr_t address);
 
-/// While options().check holds, host code cannot touch device memory except while one of these lives.
+/// While options().check holds, host code cannot touch device memory except while one of these lives. Opens
+/// it to the calling thread at least. To all threads, among them those of libraries, is many times slower
+/// where the processor has protection keys, and the same where it has not.
 class OpenDeviceMemory {
  public:
-  OpenDeviceMemory();
+  enum class To { kThisThread, kAllThreads };
+  explicit OpenDeviceMemory(To whom = To::kThisThread);
   ~OpenDeviceMemory();
   OpenDeviceMemory(const OpenDeviceMemory&) = delete;
   OpenDeviceMemory& operator=(const OpenDeviceMemory&) = delete;
+
+ private:
+  int key_ = -1;         // by which it was opened to this thread; -1: it was opened to all
+  unsigned rights_ = 0;  // of this thread before
 };
 
 }  // namespace emulator

@@ -21,7 +21,7 @@ emulator_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(filter-out tests/emu
 emulator_test_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(wildcard tests/emulator/test_*.cpp)) \
   $(patsubst %.cu,$(emulator)/instrumented/%.o,$(filter-out tests/emulator/speed.cu,$(wildcard tests/emulator/*.cu)))
 
-.PHONY: emulator-test
+.PHONY: emulator-test emulator-speed
 
 $(emulator)/dependencies: tools/install_dependencies.sh
 	@mkdir -p $(@D)
@@ -57,3 +57,7 @@ $(emulator)/speed_plain: $(emulator)/plain/tests/emulator/speed.o $(emulator)/li
 
 emulator-test: $(emulator)/tests  ## the emulator's own tests: planted bugs, exact counts
 	$(emulator)/tests
+
+emulator-speed: $(emulator)/speed $(emulator)/speed_plain  ## multiply-adds per second through the emulator
+	$(emulator)/speed
+	$(emulator)/speed_plain
