@@ -13,6 +13,7 @@
 
 #include "kernels/adam.h"
 #include "kernels/conv2d.h"
+#include "kernels/lbfgs.h"
 #include "kernels/pool2d.h"
 #include "kernels/softmax.h"
 #include "kernels/vector.h"
@@ -67,6 +68,15 @@ struct ForwardEpilogue {
 struct BackwardEpilogue {
   const void* addend = nullptr;
   const uint32_t* mask = nullptr;
+};
+
+/// The state of kernels/lbfgs.h with tensors.
+struct LbfgsMemory {
+  Tensor x, start, direction, gradient;  // start may be without data
+  Tensor history;                        // the first of 2 * capacity vectors
+  int64_t stride = 0;                    // elements from one to the next
+  double* scalars = nullptr;             // (lbfgs_scalars(capacity))
+  void* workspace = nullptr;             // (lbfgs_workspace_bytes)
 };
 
 class Backend {
@@ -136,14 +146,16 @@ class Backend {
                                      bool accumulate) = 0;
   virtual void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) = 0;
 
-  // Optimisers. Vectors are dense tensors of one shape; coefficients and results are in host memory.
-  virtual std::vector<double> multi_dot(const std::vector<const Tensor*>& left,
-                                        const std::vector<const Tensor*>& right) = 0;  // (lefts, rights)
-  virtual void linear_combination(const Tensor& y, const std::vector<double>& coefficients,
-                                  const std::vector<const Tensor*>& vectors) = 0;
-  virtual VectorNorms vector_norms(const Tensor& x) = 0;
+  // Optimisers. Vectors are dense tensors of one shape; reports and norms are in the backend's memory.
+  virtual void vector_norms(VectorNorms* norms, const Tensor& x) = 0;
   virtual void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
                          const AdamParams& params) = 0;
+  virtual int64_t lbfgs_workspace_bytes(int history, Shape shape, DType dtype) = 0;
+  virtual void lbfgs_measure(GradientReport* report, const Tensor& gradient, const LbfgsMemory& memory,
+                             const LbfgsMeasureParams& params) = 0;
+  virtual void lbfgs_step(const LbfgsMemory& memory, const Tensor& gradient,
+                          const LbfgsStepParams& params) = 0;
+  virtual void lbfgs_move(const LbfgsMemory& memory, double step) = 0;
 
   // NVTX ranges and op timing hook in here; the default does nothing.
   virtual void range_push(const char* /*name*/) {}

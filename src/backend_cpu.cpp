@@ -313,32 +313,11 @@ class CpuBackend final : public Backend {
     });
   }
 
-  std::vector<double> multi_dot(const std::vector<const Tensor*>& left,
-                                const std::vector<const Tensor*>& right) override {
-    assert(!left.empty() && !right.empty());
-    std::vector<double> results(left.size() * right.size());
-    dispatch(left[0]->dtype, [&](auto t) {
-      using T = decltype(t);
-      cpu::multi_dot(results.data(), pointers<T>(left, *left[0]).data(), static_cast<int>(left.size()),
-                     pointers<T>(right, *left[0]).data(), static_cast<int>(right.size()), left[0]->count(),
-                     stream_);
-    });
-    return results;
-  }
-  void linear_combination(const Tensor& y, const std::vector<double>& coefficients,
-                          const std::vector<const Tensor*>& vectors) override {
-    assert(y.dense() && coefficients.size() == vectors.size());
-    dispatch(y.dtype, [&](auto t) {
-      using T = decltype(t);
-      cpu::linear_combination(y.as<T>(), coefficients.data(), pointers<T>(vectors, y).data(),
-                              static_cast<int>(vectors.size()), y.count(), stream_);
-    });
-  }
-  VectorNorms vector_norms(const Tensor& x) override {
+  void vector_norms(VectorNorms* norms, const Tensor& x) override {
     assert(x.dense());
-    return dispatch(x.dtype, [&](auto t) {
+    dispatch(x.dtype, [&](auto t) {
       using T = decltype(t);
-      return cpu::vector_norms<T>(x.as<T>(), x.count(), stream_);
+      cpu::vector_norms<T>(norms, x.as<T>(), x.count(), stream_);
     });
   }
   void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
@@ -349,20 +328,35 @@ class CpuBackend final : public Backend {
       cpu::adam_step(x.as<T>(), m.as<T>(), v.as<T>(), g.as<T>(), params, x.count(), stream_);
     });
   }
-
- private:
-  /// The data of vectors that are dense and shaped like `model`.
-  template <typename T>
-  static std::vector<const T*> pointers(const std::vector<const Tensor*>& vectors, const Tensor& model) {
-    std::vector<const T*> data;
-    for (const Tensor* vector : vectors) {
-      assert(same_dense(*vector, model));
-      data.push_back(vector->as<T>());
-    }
-    (void)model;
-    return data;
+  int64_t lbfgs_workspace_bytes(int history, Shape shape, DType dtype) override {
+    return dispatch(dtype,
+                    [&](auto t) { return cpu::lbfgs_workspace_bytes<decltype(t)>(history, shape.count()); });
+  }
+  void lbfgs_measure(GradientReport* report, const Tensor& gradient, const LbfgsMemory& memory,
+                     const LbfgsMeasureParams& params) override {
+    assert(same_dense(gradient, memory.x));
+    dispatch(gradient.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::lbfgs_measure<T>(report, gradient.as<T>(), lbfgs_state<T>(memory), params, memory.workspace,
+                            stream_);
+    });
+  }
+  void lbfgs_step(const LbfgsMemory& memory, const Tensor& gradient, const LbfgsStepParams& params) override {
+    assert(same_dense(gradient, memory.x));
+    dispatch(gradient.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::lbfgs_step<T>(lbfgs_state<T>(memory), gradient.as<T>(), params, stream_);
+    });
+  }
+  void lbfgs_move(const LbfgsMemory& memory, double step) override {
+    assert(memory.start.data);
+    dispatch(memory.x.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::lbfgs_move(lbfgs_state<T>(memory), step, stream_);
+    });
   }
 
+ private:
   ThreadPool pool_;
   Stream stream_;
 };

@@ -95,7 +95,6 @@ class CudaBackend final : public Backend {
   ~CudaBackend() override {
     cudaSetDevice(ordinal_);
     cudaStreamSynchronize(cuda_stream_);
-    cudaFree(dots_);
     cudaFree(scratch_);
     cublasDestroy(cublas_);
     cudaStreamDestroy(cuda_stream_);
@@ -349,32 +348,9 @@ class CudaBackend final : public Backend {
 
   // ---------------------------------------------------------------- optimisers
 
-  std::vector<double> multi_dot(const std::vector<const Tensor*>& left,
-                                const std::vector<const Tensor*>& right) override {
-    assert(!left.empty() && !right.empty());
-    const int lefts = static_cast<int>(left.size()), rights = static_cast<int>(right.size());
-    const int64_t count = left[0]->count();
-    std::vector<double> results(left.size() * right.size());
-    reserve_dots(cuda::multi_dot_workspace_bytes(lefts, rights, count));
-    run([&](Stream stream) {
-      cuda::multi_dot_to_host(results.data(), pointers(left, *left[0]).data(), lefts,
-                              pointers(right, *left[0]).data(), rights, dots_, count, stream);
-    });
-    return results;
-  }
-  void linear_combination(const Tensor& y, const std::vector<double>& coefficients,
-                          const std::vector<const Tensor*>& vectors) override {
-    assert(y.dense() && coefficients.size() == vectors.size());
-    run([&](Stream stream) {
-      cuda::linear_combination(floats(y), coefficients.data(), pointers(vectors, y).data(),
-                               static_cast<int>(vectors.size()), y.count(), stream);
-    });
-  }
-  VectorNorms vector_norms(const Tensor& x) override {
+  void vector_norms(VectorNorms* norms, const Tensor& x) override {
     assert(x.dense());
-    VectorNorms norms;
-    run([&](Stream stream) { norms = cuda::vector_norms_to_host(floats(x), scratch_, x.count(), stream); });
-    return norms;
+    run([&](Stream stream) { cuda::vector_norms(norms, floats(x), scratch_, x.count(), stream); });
   }
   void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
                  const AdamParams& params) override {
@@ -382,6 +358,27 @@ class CudaBackend final : public Backend {
     run([&](Stream stream) {
       cuda::adam_step(floats(x), floats(m), floats(v), floats(g), params, x.count(), stream);
     });
+  }
+  int64_t lbfgs_workspace_bytes(int history, Shape shape, DType) override {
+    return cuda::lbfgs_workspace_bytes(history, shape.count());
+  }
+  void lbfgs_measure(GradientReport* report, const Tensor& gradient, const LbfgsMemory& memory,
+                     const LbfgsMeasureParams& params) override {
+    assert(same_dense(gradient, memory.x));
+    run([&](Stream stream) {
+      cuda::lbfgs_measure(report, floats(gradient), lbfgs_state<float>(memory), params, memory.workspace,
+                          stream);
+    });
+  }
+  void lbfgs_step(const LbfgsMemory& memory, const Tensor& gradient, const LbfgsStepParams& params) override {
+    assert(same_dense(gradient, memory.x));
+    run([&](Stream stream) {
+      cuda::lbfgs_step(lbfgs_state<float>(memory), floats(gradient), params, stream);
+    });
+  }
+  void lbfgs_move(const LbfgsMemory& memory, double step) override {
+    assert(memory.start.data);
+    run([&](Stream stream) { cuda::lbfgs_move(lbfgs_state<float>(memory), step, stream); });
   }
 
  private:
@@ -404,32 +401,11 @@ class CudaBackend final : public Backend {
     return value;
   }
 
-  /// The dot products' scratch grows with the history, which no other kernel's does.
-  void reserve_dots(int64_t bytes) {
-    if (bytes <= dots_bytes_) return;
-    cudaFree(dots_);
-    dots_ = nullptr;
-    dots_ = allocate(bytes);
-    dots_bytes_ = bytes;
-  }
-
-  static std::vector<const float*> pointers(const std::vector<const Tensor*>& vectors,
-                                            [[maybe_unused]] const Tensor& model) {
-    std::vector<const float*> data;
-    for (const Tensor* vector : vectors) {
-      assert(same_dense(*vector, model));
-      data.push_back(floats(*vector));
-    }
-    return data;
-  }
-
   int ordinal_;
   cudaStream_t cuda_stream_ = nullptr;
   cublasHandle_t cublas_ = nullptr;
   char* scratch_ = nullptr;
   int64_t scratch_bytes_ = 0;
-  void* dots_ = nullptr;
-  int64_t dots_bytes_ = 0;
 };
 
 std::vector<DeviceInfo> devices() {

@@ -61,7 +61,7 @@ void Evaluation::prepare_styles(const Targets& targets, const std::function<void
   }
 }
 
-LossValues Evaluation::evaluate(const Tensor& x) {
+void Evaluation::run(const Tensor& x) {
   executor_->forward(x, [&](int tap, const Tensor& f) { objective_.accumulate(tap, f); });
   if (record_signs_) signs_ = executor_->signs();
   if (!imposed_.empty()) executor_->impose_signs(imposed_);
@@ -69,7 +69,6 @@ LossValues Evaluation::evaluate(const Tensor& x) {
     objective_.seed(tap, f, df, accumulate);
   });
   objective_.add_image_gradient(x, gradient_);
-  return objective_.losses();
 }
 
 }  // namespace swag

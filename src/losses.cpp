@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <cstring>
 
 #include "src/error.h"
 
@@ -11,8 +12,10 @@ namespace {
 
 constexpr double kDenominatorFloor = 1e-30;
 
-// Scalars of a tap in the backend's memory; after those of all taps comes the sum of the total variation.
+// Scalars of a tap in the backend's memory; after those of all taps come the sum of the total variation and
+// the optimiser's report.
 enum Scalar { kContentSum, kStyleSum, kSoftmaxInner, kScalars };
+constexpr int64_t kReportDoubles = sizeof(GradientReport) / sizeof(double);
 
 std::vector<double> weights_or_ones(const std::vector<double>& weights,
                                     const std::vector<std::string>& layers, const char* option) {
@@ -201,7 +204,7 @@ void Objective::plan(ArenaPlan& plan, const std::vector<Shape>& shapes) {
     }
     state.statistics = plan.add_permanent(sizeof(SoftmaxStatistics));
   }
-  scalars_ = plan.add_permanent(scalar_count() * 8);
+  scalars_ = plan.add_permanent((scalar_count() + kReportDoubles) * 8);
   if (smooth_bytes > 0) {
     smooth_scratch_ = plan.add_permanent(smooth_bytes);
     seed_scratch_ = plan.add_permanent(smooth_bytes);
@@ -211,7 +214,7 @@ void Objective::plan(ArenaPlan& plan, const std::vector<Shape>& shapes) {
 
 void Objective::bind(const Arena& arena) {
   arena_ = &arena;
-  backend_->zero(arena.at(scalars_), scalar_count() * 8);
+  backend_->zero(arena.at(scalars_), (scalar_count() + kReportDoubles) * 8);
 }
 
 void Objective::accumulate(int t, const Tensor& f) {
@@ -301,9 +304,14 @@ void Objective::add_image_gradient(const Tensor& x, const Tensor& dx) {
   backend_->total_variation(loss, dx, x, options_.tv_weight / static_cast<double>(x.count()));
 }
 
-LossValues Objective::losses() const {
-  std::vector<double> all(scalar_count());
-  backend_->download(all.data(), arena_->at(scalars_), scalar_count() * 8);
+GradientReport* Objective::report() const {
+  return reinterpret_cast<GradientReport*>(arena_->at<double>(scalars_) + scalar_count());
+}
+
+LossValues Objective::losses(GradientReport* report) const {
+  std::vector<double> all(scalar_count() + kReportDoubles);
+  backend_->download(all.data(), arena_->at(scalars_), static_cast<int64_t>(all.size()) * 8);
+  if (report) std::memcpy(static_cast<void*>(report), all.data() + scalar_count(), sizeof *report);
   LossValues values;
   values.style_taps.resize(style_taps_);
   for (size_t t = 0; t < taps_.size(); ++t) {
@@ -316,7 +324,7 @@ LossValues Objective::losses() const {
     const double equal = options_.loss == LossMode::kBalanced ? style_weight_sum_ / style_taps_ : 1.0;
     values.style_taps[tap.style] = tap.style_weight > 0 ? share / tap.style_weight * equal : 0.0;
   }
-  if (options_.tv_weight > 0) values.tv = all.back() / static_cast<double>(image_.count());
+  if (options_.tv_weight > 0) values.tv = all[scalar_count() - 1] / static_cast<double>(image_.count());
   values.total = options_.content_weight * values.content + options_.style_weight * values.style +
                  options_.tv_weight * values.tv;
   return values;

@@ -204,15 +204,77 @@ TEST_CASE_TEMPLATE("the CPU backend runs a convolution and the optimisers' vecto
     }
   }
 
-  CHECK(backend->multi_dot({&x.tensor}, {&x.tensor, &y.tensor}) == std::vector<double>{5, 15});
-  backend->linear_combination(y.tensor, {2, -1}, {&x.tensor, &y.tensor});
-  CHECK(values_of<T>(*backend, y) == std::vector<T>{-1, 2});
-  const VectorNorms norms = backend->vector_norms(x.tensor);
+  VectorNorms norms;
+  backend->vector_norms(&norms, x.tensor);
   CHECK(norms.sum_abs == 3);
   CHECK(norms.max_abs == 2);
 
   const OwnedTensor m = tensor_of<T>(*backend, shape, {0, 0}), v = tensor_of<T>(*backend, shape, {0, 0});
-  backend->adam_step(y.tensor, m.tensor, v.tensor, x.tensor, AdamParams{});
+  const OwnedTensor point = tensor_of<T>(*backend, shape, {-1, 2});
+  backend->adam_step(point.tensor, m.tensor, v.tensor, x.tensor, AdamParams{});
   const std::vector<double> stepped{-1.02, 2.02};  // the first step is the learning rate against the sign
-  CHECK(worst_element(values_of<T>(*backend, y), stepped) <= 1e-6);
+  CHECK(worst_element(values_of<T>(*backend, point), stepped) <= 1e-6);
+}
+
+TEST_CASE_TEMPLATE("the CPU backend takes two steps of L-BFGS", T, float, double) {
+  const auto backend = make_cpu_backend(2);
+  const Shape shape{1, 2, 1};
+  const DType dtype = DTypeOf<T>::value;
+  const OwnedTensor x = tensor_of<T>(*backend, shape, {5, 7}), start = tensor_of<T>(*backend, shape, {5, 7});
+  const OwnedTensor d(*backend, dtype, shape), g(*backend, dtype, shape), s(*backend, dtype, {2, 2, 1});
+  const Buffer scalars(*backend, lbfgs_scalars(1) * 8);
+  const Buffer workspace(*backend, backend->lbfgs_workspace_bytes(1, shape, dtype));
+  LbfgsMemory memory;
+  memory.x = x.tensor, memory.start = start.tensor, memory.direction = d.tensor, memory.gradient = g.tensor;
+  memory.history = Tensor(s.tensor.data, dtype, shape);
+  memory.stride = 2;
+  memory.scalars = static_cast<double*>(scalars.data());
+  memory.workspace = workspace.data();
+
+  // f = x^2 + 2 y^2, from (5, 7): g = (10, 28), d = -g.
+  LbfgsMeasureParams measure;
+  measure.ring = HistoryRing(1);
+  measure.is_first = true;
+  GradientReport report;
+  const OwnedTensor first = tensor_of<T>(*backend, shape, {10, 28});
+  backend->lbfgs_measure(&report, first.tensor, memory, measure);
+  CHECK(report.norms.sum_abs == 38);
+  CHECK(report.norms.max_abs == 28);
+  CHECK(report.square == 884);
+  CHECK(report.curvature == 0);
+  CHECK(report.next_slope == -884);
+  LbfgsStepParams step;
+  step.ring = measure.ring;
+  step.step = 0.5;
+  backend->lbfgs_step(memory, first.tensor, step);
+  CHECK(values_of<T>(*backend, d) == std::vector<T>{-10, -28});
+  CHECK(values_of<T>(*backend, x) == std::vector<T>{0, -7});
+  backend->lbfgs_move(memory, 0.25);
+  CHECK(values_of<T>(*backend, x) == std::vector<T>{2.5, 0});
+
+  // There g' = (5, 0): s = (-2.5, -7), y = (-5, -28); <s, y> = 208.5, <y, y> = 809.
+  const OwnedTensor second = tensor_of<T>(*backend, shape, {5, 0});
+  measure.is_first = false;
+  measure.step = 0.25;
+  measure.trial = 1;
+  backend->lbfgs_measure(&report, second.tensor, memory, measure);
+  CHECK(report.slope == -50);
+  CHECK(report.longest == 28);
+  CHECK(report.curvature == 208.5);
+  // alpha = 12.5 / 208.5, q = -g' - alpha y, r = scale q, beta = <y, r> / 208.5, d' = r + (alpha - beta) s.
+  const double alpha = 12.5 / 208.5, scale = 208.5 / 809;
+  const double r[] = {scale * (-5 + 5 * alpha), scale * 28 * alpha};
+  const double share = alpha + (5 * r[0] + 28 * r[1]) / 208.5;
+  const std::vector<double> next{r[0] - 2.5 * share, r[1] - 7 * share};
+  CHECK(report.next_slope == doctest::Approx(5 * next[0]).epsilon(1e-12));
+  step.trial = 1;
+  step.keeps_pair = true;
+  step.accepted = 0.25;
+  step.step = 1;
+  backend->lbfgs_step(memory, second.tensor, step);
+  CHECK(worst_element(values_of<T>(*backend, d), next) <= 1e-6);
+  CHECK(values_of<T>(*backend, g) == std::vector<T>{5, 0});
+  CHECK(values_of<T>(*backend, s) == std::vector<T>{-2.5, -7, -5, -28});
+  CHECK(values_of<T>(*backend, start) == std::vector<T>{2.5, 0});
+  CHECK(worst_element(values_of<T>(*backend, x), std::vector<double>{2.5 + next[0], next[1]}) <= 1e-6);
 }
