@@ -73,12 +73,14 @@ $(BUILD)/swag_tests: $(test_objects) $(BUILD)/libswag.a
 
 include kernels/cuda/rules.mk
 include tests/emulator/rules.mk
+include kernels/ladder/rules.mk
 
 # ---------------------------------------------------------------- using
 
 test: $(BUILD)/swag $(BUILD)/swag_tests  ## build and run all tests
 	$(BUILD)/swag_tests
 	python3 tests/test_convert_weights.py
+	python3 tests/test_kernel_report.py
 	python3 tests/test_cli.py $(BUILD)/swag
 
 DEMO_SIZE ?= 512

@@ -168,6 +168,24 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("nothing known for sm_80", err)
 
+    def test_without_a_compiler_the_counts_are_checked_alone(self):
+        self.run_report([case()], "--record", self.record)
+        for sectors, expected in [(1500, 0), (1515, 1)]:
+            counts = self.write("counts.json", json.dumps({"cases": [case(sectors=sectors)]}))
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = report.main([counts, "--arch", "sm_80", "--check", self.record])
+            self.assertEqual(code, expected, err.getvalue())
+            self.assertEqual("counts alone" in out.getvalue(), expected == 0)
+
+    def test_cases_of_several_files_are_put_together(self):
+        first = self.write("first.json", json.dumps({"cases": [case("one")]}))
+        second = self.write("second.json", json.dumps({"cases": [case("two")]}))
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertEqual(report.main([first, second, "--record", self.record]), 0)
+        with open(self.record, encoding="utf-8") as f:
+            self.assertEqual(sorted(json.load(f)), ["one", "two"])
+
     def test_a_slow_kernel_may_get_worse(self):
         self.run_report([case(fast=False)], "--record", self.record)
         self.assertEqual(self.run_report([case(fast=False, sectors=9999)], "--check", self.record)[0], 0)

@@ -6,6 +6,7 @@
     tools/kernel_report.py counts.json --ptxas ptxas.log --arch sm_90 --check docs/results/kernel_counts.json
 
 counts.json is what tests/emulator/count_json.h writes. The figures are the same on every machine; none is a time.
+Without --ptxas, registers and occupancy are question marks, and --check leaves them out and says so.
 Needs the standard library, and c++filt (binutils) for --ptxas.
 """
 import argparse
@@ -122,13 +123,15 @@ def read_ptxas(text):
     return {(plain_name(plain[name]), arch): resources for (name, arch), resources in found.items()}
 
 
-def read_counts(path):
-    try:
-        with open(path, encoding="utf-8") as f:
-            counts = json.load(f)
-        return counts["cases"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SystemExit(f"kernel_report.py: {path}: not a file of counts ({error!r})")
+def read_counts(paths):
+    cases = []
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as f:
+                cases += json.load(f)["cases"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SystemExit(f"kernel_report.py: {path}: not a file of counts ({error!r})")
+    return cases
 
 
 # ---------------------------------------------------------------- printing
@@ -250,8 +253,9 @@ def worse(name, now, before, where):
     return f"{where}: {name} {before} -> {now} ({by})"
 
 
-def compare(now, before):
-    """What got worse in fast cases, in sentences. A figure that is recorded must still be there."""
+def compare(now, before, compiled=True):
+    """What got worse in fast cases, in sentences. A figure that is recorded must still be there; those of an
+    architecture only if anything was `compiled` for one."""
     problems = []
     for case, entry in now.items():
         if not entry["fast"]:
@@ -266,6 +270,8 @@ def compare(now, before):
                 continue
             for name, value in recorded.items():
                 if isinstance(value, dict):
+                    if not compiled:
+                        continue
                     current = figures.get(name)
                     if current is None:
                         problems.append(f"{case}: {kernel}: nothing known for {name}, which is recorded")
@@ -288,7 +294,7 @@ def compare(now, before):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("counts", metavar="COUNTS.json")
+    parser.add_argument("counts", metavar="COUNTS.json", nargs="+")
     parser.add_argument("--ptxas", action="append", default=[], metavar="LOG", help="output of nvcc -Xptxas -v")
     parser.add_argument("--arch", action="append", choices=sorted(ARCHITECTURES),
                         help="several times for several tables")
@@ -316,13 +322,14 @@ def main(arguments=None):
     if options.check:
         try:
             with open(options.check, encoding="utf-8") as f:
-                problems = compare(now, json.load(f))
+                problems = compare(now, json.load(f), compiled=bool(options.ptxas))
         except (OSError, ValueError) as error:
             raise SystemExit(f"kernel_report.py: {options.check}: {error}")
         for problem in problems:
             print(f"kernel_report.py: worse: {problem}", file=sys.stderr)
         if not problems:
-            print(f"\nno fast kernel is worse than {options.check}")
+            left_out = "" if options.ptxas else " (counts alone: nothing was compiled for a GPU)"
+            print(f"\nno fast kernel is worse than {options.check}{left_out}")
     if options.record:
         with open(options.record, "w", encoding="utf-8") as f:
             json.dump(now, f, indent=1)

@@ -6,11 +6,11 @@ NVCC ?= $(if $(filter 0,$(CUDA)),,$(shell tools/cuda_toolkit.sh 2>/dev/null))
 # Turing and Hopper in machine code, and text for whatever comes later; all of them: make cuda-all.
 CUDA_ARCHITECTURES ?= 75 90
 all_architectures := 75 80 86 89 90 120
-newest = $(lastword $(CUDA_ARCHITECTURES))
-cuda_targets = $(foreach a,$(CUDA_ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
-               -gencode arch=compute_$(newest),code=compute_$(newest)
+code_for = $(foreach a,$(1),-gencode arch=compute_$(a),code=sm_$(a)) \
+           -gencode arch=compute_$(lastword $(1)),code=compute_$(lastword $(1))
+cuda_code = $(call code_for,$(CUDA_ARCHITECTURES))
 CUDA_FLAGS = -std=c++17 -O3 -lineinfo -I. -Iinclude -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra \
-             -Werror all-warnings -Xptxas -v $(cuda_targets)
+             -Werror all-warnings -Xptxas -v $(cuda_code)
 
 cuda_sources := $(wildcard kernels/*_cuda.cu kernels/*_cuda_*.cu) $(wildcard src/backend_cuda*.cu)
 cuda_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(cuda_sources))
@@ -39,6 +39,7 @@ cuda-all:  ## the same for every architecture: sm_75, 80, 86, 89, 90, 120, and P
 	$(MAKE) BUILD=$(BUILD) CUDA_ARCHITECTURES="$(all_architectures)" cuda
 
 # A spilled register is an access to memory that nobody wrote down.
+refuse_spills = @! grep -h -B2 -E '[1-9][0-9]* bytes spill' $(1:.o=.ptxas) || { echo "registers are spilled" >&2; exit 1; }
 cuda-spills: $(cuda_objects)
-	@! grep -h -B2 -E '[1-9][0-9]* bytes spill' $(cuda_objects:.o=.ptxas) || { echo "registers are spilled" >&2; exit 1; }
+	$(call refuse_spills,$(cuda_objects))
 	@echo "no kernel spills registers ($(CUDA_ARCHITECTURES))"

@@ -358,12 +358,6 @@ unsigned live_lanes() noexcept {
   return live;
 }
 
-// For conditions in a debugger: break k.cu:41 if emulator_at(block, thread), both counted through, x first.
-extern "C" __attribute__((used)) bool emulator_at(unsigned block, unsigned thread) {
-  const Thread* self = running.thread;
-  return self && self->linear == thread && self->block->instance - self->block->launch->first_instance == block;
-}
-
 void thread_fence() noexcept {
   running.thread->fenced = true;
   on_fence();

@@ -1,5 +1,5 @@
-# CUDA sources without a GPU: compiled as host C++, plain (fast) and instrumented (seen by the emulator), and by
-# nvcc. Included by the Makefile.
+# CUDA sources without a GPU: compiled as host C++, plain (fast) and instrumented (seen by the emulator). Included
+# by the Makefile.
 
 emulator := $(BUILD)/emulator
 EMULATOR_OPTIMISATION ?= -O2
@@ -17,10 +17,8 @@ EMULATOR_LIBS := $(if $(filter x86_64 amd64,$(shell uname -m)),,-lboost_context)
 emulator_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(filter-out tests/emulator/test_%.cpp,$(wildcard tests/emulator/*.cpp)))
 emulator_test_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(wildcard tests/emulator/test_*.cpp)) \
   $(patsubst %.cu,$(emulator)/instrumented/%.o,$(filter-out tests/emulator/speed.cu,$(wildcard tests/emulator/*.cu)))
-ladder_steps := $(wildcard kernels/ladder/*_[0-9]_*.cu)
-ladder_host := kernels/ladder/main.cpp kernels/ladder/measure_emulator.cpp kernels/ladder/verify.cpp
 
-.PHONY: emulator-test ladder
+.PHONY: emulator-test
 
 $(emulator)/dependencies: tools/install_dependencies.sh
 	@mkdir -p $(@D)
@@ -52,14 +50,7 @@ $(emulator)/speed: $(emulator)/instrumented/tests/emulator/speed.o $(emulator)/l
 $(emulator)/speed_plain: $(emulator)/plain/tests/emulator/speed.o $(emulator)/libemulator.a
 	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
 
-$(emulator)/ladder: $(patsubst %.cu,$(emulator)/instrumented/%.o,$(ladder_steps)) \
-    $(patsubst %.cpp,$(emulator)/host/%.o,$(ladder_host)) $(emulator)/libemulator.a $(BUILD)/libswag.a
-	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
-
 -include $(shell find $(emulator) -name '*.d' 2>/dev/null)
 
 emulator-test: $(emulator)/tests  ## the emulator's own tests: planted bugs, exact counts
 	$(emulator)/tests
-
-ladder: $(emulator)/ladder  ## check every step of the teaching kernels and print what it moves
-	$(emulator)/ladder
