@@ -157,9 +157,16 @@ class Backend {
                           const LbfgsStepParams& params) = 0;
   virtual void lbfgs_move(const LbfgsMemory& memory, double step) = 0;
 
-  // NVTX ranges and op timing hook in here; the default does nothing.
+  // Names for profilers (NVTX): what runs until the pop belongs to `name`. The default does nothing.
   virtual void range_push(const char* /*name*/) {}
   virtual void range_pop() {}
+
+  // For benchmarks. A mark is a point in the order of work; marking does not wait.
+  virtual void mark() = 0;
+  /// Waits for all work. Milliseconds of every mark since the last call, from the first of them on.
+  virtual std::vector<double> take_marks() = 0;
+  /// y = a b by the platform's BLAS, in float32: the yardstick. (1, m, n), (1, m, k), (1, k, n), dense.
+  virtual void matrix_product(const Tensor& y, const Tensor& a, const Tensor& b) = 0;
 
  protected:
   Backend() = default;
