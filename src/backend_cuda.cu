@@ -1,4 +1,4 @@
-// The CUDA backend, and the entry of libswag_cuda.so. Compiled for the emulator it is the device `emulator`.
+// The CUDA backend. Compiled for the emulator it is the device `emulator`.
 //
 // One stream, one cuBLAS handle, one scratch area for the reductions: kernels run one after the other, so
 // they can share it. Nothing waits for the device but download() and the functions that return a number.
@@ -6,102 +6,67 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstdio>
 #include <cstring>
 
 #include "kernels/content_loss.h"
-#include "kernels/cuda/check.cuh"
 #include "src/backend_arguments.h"
-#include "src/device_plugin.h"
+#include "src/backend_cuda.h"
 #include "src/error.h"
 
 namespace swag {
 namespace {
 
-#ifdef __CUDACC__
-constexpr const char* kFamily = "cuda";
-#else
-constexpr const char* kFamily = "emulator";
-#endif
 constexpr int64_t kMebibyte = 1 << 20;
-
-/// call(), with the runtime's errors as the library's.
-template <typename Call>
-auto translated(Call&& call) {
-  try {
-    return call();
-  } catch (const CudaError& error) {
-    throw Error(error.code() == cudaErrorMemoryAllocation ? Status::kMemory : Status::kDevice, error.what());
-  }
-}
-
-std::string version_text(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
-/// Throws Error(kDevice) that says why there is none.
-int device_count() {
-  int count = 0, driver = 0, runtime = 0;
-  const cudaError_t code = cudaGetDeviceCount(&count);
-  cudaGetLastError();  // it is told here, and must not be found by the next check
-  if (code == cudaSuccess && count > 0) return count;
-  cudaDriverGetVersion(&driver);
-  cudaRuntimeGetVersion(&runtime);
-  if (code == cudaErrorInsufficientDriver && driver > 0) {
-    throw Error(Status::kDevice, "the driver is for CUDA " + version_text(driver) + ", this program needs " +
-                                     version_text(runtime) + " or newer: update the driver");
-  }
-  if (code == cudaErrorInsufficientDriver) throw Error(Status::kDevice, "there is no NVIDIA driver");
-  if (code == cudaErrorNoDevice || code == cudaSuccess) throw Error(Status::kDevice, "there is no GPU");
-  throw Error(Status::kDevice, cudaGetErrorString(code));
-}
-
-std::string device_name(int ordinal) { return std::string(kFamily) + ":" + std::to_string(ordinal); }
-
-std::string detail_of(int ordinal) {
-  return translated([&] {
-    cudaDeviceProp properties;
-    CUDA_CHECK(cudaGetDeviceProperties(&properties, ordinal));
-    int driver = 0;
-    CUDA_CHECK(cudaDriverGetVersion(&driver));
-    char text[128];
-    std::snprintf(text, sizeof text, ", compute capability %d.%d, %.1f GiB, driver for CUDA ",
-                  properties.major, properties.minor,
-                  static_cast<double>(properties.totalGlobalMem) / (1 << 30));
-    return properties.name + (text + version_text(driver));
-  });
-}
 
 float* floats(const Tensor& tensor) { return tensor.as<float>(); }
 
-class CudaBackend final : public Backend {
+/// A stream, and the cuBLAS handle that works on it.
+class Queue {
  public:
-  explicit CudaBackend(int ordinal) : ordinal_(ordinal) {
+  explicit Queue(int ordinal) {
     translated([&] {
-      CUDA_CHECK(cudaSetDevice(ordinal_));
-      CUDA_CHECK(cudaStreamCreateWithFlags(&cuda_stream_, cudaStreamNonBlocking));
+      CUDA_CHECK(cudaSetDevice(ordinal));
+      CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
     });
     if (cublasCreate(&cublas_) != CUBLAS_STATUS_SUCCESS) {
-      cudaStreamDestroy(cuda_stream_);
-      throw Error(Status::kDevice, "cuBLAS cannot be used on " + device_name(ordinal));
+      cudaStreamDestroy(stream_);
+      throw Error(Status::kDevice, "cuBLAS cannot be used on " + cuda_device_name(ordinal));
     }
-    cublasSetStream(cublas_, cuda_stream_);
+    cublasSetStream(cublas_, stream_);
+  }
+  ~Queue() {
+    cublasDestroy(cublas_);
+    cudaStreamDestroy(stream_);
+  }
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+  cudaStream_t stream() const { return stream_; }
+  cublasHandle_t cublas() const { return cublas_; }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+  cublasHandle_t cublas_ = nullptr;
+};
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(int ordinal) : ordinal_(ordinal), queue_(ordinal) {
     scratch_bytes_ =
         std::max({cuda::softmax_workspace_bytes(), cuda::content_loss_workspace_bytes(),
                   cuda::gram_difference_workspace_bytes(), cuda::total_variation_workspace_bytes(),
                   cuda::vector_norms_workspace_bytes()});
-    scratch_ = static_cast<char*>(allocate(scratch_bytes_ + kResultBytes));
+    scratch_memory_ = Buffer(*this, scratch_bytes_ + kResultBytes);
+    scratch_ = static_cast<char*>(scratch_memory_.data());
   }
   ~CudaBackend() override {
     cudaSetDevice(ordinal_);
-    cudaStreamSynchronize(cuda_stream_);
+    cudaStreamSynchronize(queue_.stream());
     cudaFree(dots_);
-    cudaFree(scratch_);
-    cublasDestroy(cublas_);
-    cudaStreamDestroy(cuda_stream_);
   }
 
-  std::string description() const override { return device_name(ordinal_) + ", " + detail_of(ordinal_); }
+  std::string description() const override {
+    return cuda_device_name(ordinal_) + ", " + cuda_device_detail(ordinal_);
+  }
   bool computes_in(DType dtype) const override { return dtype == DType::kFloat32; }
 
   // ---------------------------------------------------------------- memory
@@ -122,10 +87,10 @@ class CudaBackend final : public Backend {
       const cudaError_t code = cudaMalloc(&data, static_cast<size_t>(bytes));
       if (code == cudaErrorMemoryAllocation) {
         cudaGetLastError();
-        throw Error(Status::kMemory, "cannot allocate " + std::to_string(bytes / kMebibyte + 1) + " MiB on " +
-                                         device_name(ordinal_) + ", which has " +
-                                         std::to_string(available_bytes() / kMebibyte) +
-                                         " MiB free: use a smaller size");
+        throw Error(Status::kMemory,
+                    "cannot allocate " + std::to_string((bytes + kMebibyte - 1) / kMebibyte) + " MiB on " +
+                        cuda_device_name(ordinal_) + ", which has " +
+                        std::to_string(available_bytes() / kMebibyte) + " MiB free: use a smaller size");
       }
       CUDA_CHECK(code);
       return data;
@@ -138,26 +103,26 @@ class CudaBackend final : public Backend {
   void upload(void* destination, const void* host, int64_t bytes) override {
     run([&](Stream) {
       CUDA_CHECK(cudaMemcpyAsync(destination, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
-                                 cuda_stream_));
-      CUDA_CHECK(cudaStreamSynchronize(cuda_stream_));  // the caller may reuse its memory
+                                 queue_.stream()));
+      CUDA_CHECK(cudaStreamSynchronize(queue_.stream()));  // the caller may reuse its memory
     });
   }
   void download(void* host, const void* source, int64_t bytes) override {
     run([&](Stream) {
       CUDA_CHECK(
-          cudaMemcpyAsync(host, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, cuda_stream_));
-      CUDA_CHECK(cudaStreamSynchronize(cuda_stream_));
+          cudaMemcpyAsync(host, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, queue_.stream()));
+      CUDA_CHECK(cudaStreamSynchronize(queue_.stream()));
     });
   }
   void copy(void* destination, const void* source, int64_t bytes) override {
     run([&](Stream) {
       CUDA_CHECK(cudaMemcpyAsync(destination, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice,
-                                 cuda_stream_));
+                                 queue_.stream()));
     });
   }
   void zero(void* destination, int64_t bytes) override {
     run([&](Stream) {
-      CUDA_CHECK(cudaMemsetAsync(destination, 0, static_cast<size_t>(bytes), cuda_stream_));
+      CUDA_CHECK(cudaMemsetAsync(destination, 0, static_cast<size_t>(bytes), queue_.stream()));
     });
   }
 
@@ -309,7 +274,7 @@ class CudaBackend final : public Backend {
   void gram_forward(double* a, const Tensor& s, void* workspace) override {
     assert(s.dense() && s.count() > 0);
     run([&](Stream stream) {
-      cuda::gram_forward(a, floats(s), workspace, gram_params(s.shape), cuda::Blas{cublas_}, stream);
+      cuda::gram_forward(a, floats(s), workspace, gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
     });
   }
   void gram_difference(double* loss, void* difference, const double* a, const double* target, int d,
@@ -323,7 +288,7 @@ class CudaBackend final : public Backend {
     assert(same_dense(ds, s) && ds.data != s.data);
     run([&](Stream stream) {
       cuda::gram_backward(floats(ds), floats(s), static_cast<const float*>(difference), factor, accumulate,
-                          gram_params(s.shape), cuda::Blas{cublas_}, stream);
+                          gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
     });
   }
   void content_loss_forward(double* loss, const Tensor& s, const Tensor& target) override {
@@ -392,7 +357,7 @@ class CudaBackend final : public Backend {
   void run(Call&& call) {
     translated([&] {
       CUDA_CHECK(cudaSetDevice(ordinal_));
-      call(Stream{cuda_stream_});
+      call(Stream{queue_.stream()});
     });
   }
 
@@ -424,38 +389,16 @@ class CudaBackend final : public Backend {
   }
 
   int ordinal_;
-  cudaStream_t cuda_stream_ = nullptr;
-  cublasHandle_t cublas_ = nullptr;
+  Queue queue_;
+  Buffer scratch_memory_;
   char* scratch_ = nullptr;
   int64_t scratch_bytes_ = 0;
   void* dots_ = nullptr;
   int64_t dots_bytes_ = 0;
 };
 
-std::vector<DeviceInfo> devices() {
-  std::vector<DeviceInfo> result;
-  const int count = device_count();
-  for (int ordinal = 0; ordinal < count; ++ordinal) {
-    result.push_back({device_name(ordinal), detail_of(ordinal)});
-  }
-  return result;
-}
-
-std::unique_ptr<Backend> make_cuda_backend(int ordinal) {
-  const int count = device_count();
-  if (ordinal >= count) {
-    throw Error(Status::kDevice,
-                "there is no GPU of that number: there " +
-                    (count == 1 ? std::string("is one, 0") : "are 0 to " + std::to_string(count - 1)));
-  }
-  return std::make_unique<CudaBackend>(ordinal);
-}
-
 }  // namespace
-}  // namespace swag
 
-extern "C" __attribute__((visibility("default"))) const swag::DevicePlugin* swag_cuda_plugin() {
-  static const swag::DevicePlugin plugin = {swag::DevicePlugin::kAbi, swag::kFamily, swag::devices,
-                                            swag::make_cuda_backend};
-  return &plugin;
-}
+std::unique_ptr<Backend> make_cuda_backend(int ordinal) { return std::make_unique<CudaBackend>(ordinal); }
+
+}  // namespace swag
