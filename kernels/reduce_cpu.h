@@ -54,6 +54,28 @@ double parallel_sum(Stream stream, int64_t count, Term&& term) {
                     [&](int64_t begin, int64_t end) { return sum_terms(begin, end, term); });
 }
 
+/// Two such sums in one pass.
+template <typename First, typename Second>
+std::array<double, 2> parallel_sums(Stream stream, int64_t count, First&& first, Second&& second) {
+  using Pair = std::array<double, 2>;
+  return reduce_ranges(
+      stream, count, 1, Pair{},
+      [&](int64_t begin, int64_t end) {
+        // Piece by piece, so that the second sum finds in the cache what the first has read.
+        constexpr int64_t kPiece = 1 << 11;
+        Pair sums{};
+        for (int64_t i = begin; i < end; i += kPiece) {
+          const int64_t piece_end = std::min(end, i + kPiece);
+          sums[0] += sum_terms(i, piece_end, first);
+          sums[1] += sum_terms(i, piece_end, second);
+        }
+        return sums;
+      },
+      [](const Pair& a, const Pair& b) {
+        return Pair{a[0] + b[0], a[1] + b[1]};
+      });
+}
+
 /// The larger; NaN as soon as one of them is.
 inline double larger(double a, double b) { return b > a || std::isnan(b) ? b : a; }
 

@@ -127,8 +127,8 @@ class Backend {
   virtual void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) = 0;
   virtual void softmax_forward(const Tensor& s, const Tensor& f, const SoftmaxStatistics* statistics,
                                double temperature) = 0;
-  virtual void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s, double* scratch,
-                                double temperature) = 0;
+  virtual void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s,
+                                const SoftmaxInner& inner, double temperature) = 0;
   virtual void softmax_channel_forward(const Tensor& s, const Tensor& f, double temperature) = 0;
   virtual void softmax_channel_backward(const Tensor& df, const Tensor& ds, const Tensor& s,
                                         double temperature) = 0;
@@ -137,11 +137,11 @@ class Backend {
   virtual double softmax_channel_entropy(const Tensor& f, double temperature) = 0;
   virtual int64_t gram_workspace_bytes(Shape shape, DType dtype) = 0;
   virtual void gram_forward(double* a, const Tensor& s, void* workspace) = 0;
-  virtual void gram_difference(double* loss, void* difference, const double* a, const double* target, int d,
-                               DType dtype) = 0;
+  virtual void gram_difference(double* loss, double* inner, void* difference, const double* a,
+                               const double* target, int d, DType dtype) = 0;
   virtual void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
                              bool accumulate, void* workspace) = 0;
-  virtual void content_loss_forward(double* loss, const Tensor& s, const Tensor& target) = 0;
+  virtual void content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) = 0;
   virtual void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
                                      bool accumulate) = 0;
   virtual void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) = 0;
@@ -180,6 +180,18 @@ inline Buffer::Buffer(Backend& backend, int64_t bytes) : backend_(&backend), byt
 inline Buffer::~Buffer() {
   if (data_) backend_->deallocate(data_);
 }
+
+/// What runs while it lives belongs to `name`, which must outlive it.
+class ProfileRange {
+ public:
+  ProfileRange(Backend& backend, const char* name) : backend_(backend) { backend_.range_push(name); }
+  ~ProfileRange() { backend_.range_pop(); }
+  ProfileRange(const ProfileRange&) = delete;
+  ProfileRange& operator=(const ProfileRange&) = delete;
+
+ private:
+  Backend& backend_;
+};
 
 /// The CPU backend. threads 0: one for each core this process may run on.
 std::unique_ptr<Backend> make_cpu_backend(int threads);

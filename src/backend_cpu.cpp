@@ -218,12 +218,12 @@ class CpuBackend final : public Backend {
       cpu::softmax_forward(s.as<T>(), f.as<T>(), statistics, softmax_params(f, temperature), stream_);
     });
   }
-  void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s, double* scratch,
+  void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s, const SoftmaxInner& inner,
                         double temperature) override {
     assert(same_dense(df, ds) && same_dense(df, s));
     dispatch(s.dtype, [&](auto t) {
       using T = decltype(t);
-      cpu::softmax_backward(df.as<T>(), ds.as<T>(), s.as<T>(), scratch, softmax_params(s, temperature),
+      cpu::softmax_backward(df.as<T>(), ds.as<T>(), s.as<T>(), inner, softmax_params(s, temperature),
                             stream_);
     });
   }
@@ -274,12 +274,12 @@ class CpuBackend final : public Backend {
       cpu::gram_forward<T>(a, s.as<T>(), workspace, gram_params(s.shape), stream_);
     });
   }
-  void gram_difference(double* loss, void* difference, const double* a, const double* target, int d,
-                       DType dtype) override {
+  void gram_difference(double* loss, double* inner, void* difference, const double* a, const double* target,
+                       int d, DType dtype) override {
     assert(d > 0);
     dispatch(dtype, [&](auto t) {
       using T = decltype(t);
-      cpu::gram_difference(loss, static_cast<T*>(difference), a, target, d, stream_);
+      cpu::gram_difference(loss, inner, static_cast<T*>(difference), a, target, d, stream_);
     });
   }
   void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
@@ -291,11 +291,11 @@ class CpuBackend final : public Backend {
                          workspace, gram_params(s.shape), stream_);
     });
   }
-  void content_loss_forward(double* loss, const Tensor& s, const Tensor& target) override {
+  void content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) override {
     assert(same_dense(s, target));
     dispatch(s.dtype, [&](auto t) {
       using T = decltype(t);
-      cpu::content_loss_forward<T>(loss, s.as<T>(), target.as<T>(), s.count(), stream_);
+      cpu::content_loss_forward<T>(loss, inner, s.as<T>(), target.as<T>(), s.count(), stream_);
     });
   }
   void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,

@@ -62,9 +62,14 @@ void Evaluation::prepare_styles(const Targets& targets, const std::function<void
 }
 
 void Evaluation::run(const Tensor& x) {
-  executor_->forward(x, [&](int tap, const Tensor& f) { objective_.accumulate(tap, f); });
+  Backend& backend = network_->backend();
+  {
+    const ProfileRange range(backend, "forward");
+    executor_->forward(x, [&](int tap, const Tensor& f) { objective_.accumulate(tap, f); });
+  }
   if (record_signs_) signs_ = executor_->signs();
   if (!imposed_.empty()) executor_->impose_signs(imposed_);
+  const ProfileRange range(backend, "backward");
   gradient_ = executor_->backward([&](int tap, const Tensor& f, const Tensor& df, bool accumulate) {
     objective_.seed(tap, f, df, accumulate);
   });

@@ -14,7 +14,7 @@ constexpr double kDenominatorFloor = 1e-30;
 
 // Scalars of a tap in the backend's memory; after those of all taps come the sum of the total variation and
 // the optimiser's report.
-enum Scalar { kContentSum, kStyleSum, kSoftmaxInner, kScalars };
+enum Scalar { kContentSum, kStyleSum, kContentInner, kStyleInner, kScalars };
 constexpr int64_t kReportDoubles = sizeof(GradientReport) / sizeof(double);
 
 std::vector<double> weights_or_ones(const std::vector<double>& weights,
@@ -218,6 +218,7 @@ void Objective::bind(const Arena& arena) {
 }
 
 void Objective::accumulate(int t, const Tensor& f) {
+  const ProfileRange range(*backend_, taps_[t].name.c_str());
   const TapState& state = states_[t];
   double* scalars = arena_->at<double>(scalars_) + t * kScalars;
   void* memory = smooth_scratch_ >= 0 ? arena_->at(smooth_scratch_) : nullptr;
@@ -225,10 +226,12 @@ void Objective::accumulate(int t, const Tensor& f) {
   if (taps_[t].style >= 0) {
     double* gram = arena_->at<double>(state.gram);
     backend_->gram_forward(gram, s, arena_->at(workspace_));
-    backend_->gram_difference(scalars + kStyleSum, arena_->at(state.difference), gram,
+    backend_->gram_difference(scalars + kStyleSum, scalars + kStyleInner, arena_->at(state.difference), gram,
                               static_cast<const double*>(state.target.data()), f.shape.c, dtype_);
   }
-  if (taps_[t].content) backend_->content_loss_forward(scalars + kContentSum, s, state.content.tensor);
+  if (taps_[t].content) {
+    backend_->content_loss_forward(scalars + kContentSum, scalars + kContentInner, s, state.content.tensor);
+  }
 }
 
 int64_t Objective::scalar_count() const { return static_cast<int64_t>(taps_.size()) * kScalars + 1; }
@@ -259,6 +262,7 @@ double Objective::content_factor(int t) const {
 }
 
 void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) {
+  const ProfileRange range(*backend_, taps_[t].name.c_str());
   const Tap& tap = taps_[t];
   const TapState& state = states_[t];
   const bool smoothed = tap.smoothing.mode != Smoothing::kNone;
@@ -275,22 +279,25 @@ void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) 
     }
   }
   bool written = accumulate && !smoothed;
+  const double* scalars = arena_->at<double>(scalars_) + t * kScalars;
+  SoftmaxInner inner;  // <ds, S>, from what the losses have summed up
   if (tap.style >= 0) {
     const double factor = 4 * options_.style_weight * style_factor(t) / static_cast<double>(f.pixels());
     backend_->gram_backward(ds, s, arena_->at(state.difference), factor, written, arena_->at(workspace_));
+    inner.value[0] = scalars + kStyleInner;
+    inner.factor[0] = factor * static_cast<double>(f.pixels());
     written = true;
   }
   if (tap.content) {
     const double factor = 2 * options_.content_weight * content_factor(t);
     backend_->content_loss_backward(ds, s, state.content.tensor, factor, written);
+    inner.value[1] = scalars + kContentInner;
+    inner.factor[1] = factor;
   }
   if (!smoothed) return;
   switch (tap.smoothing.mode) {
     case Smoothing::kNone: break;
-    case Smoothing::kSoftmax:
-      backend_->softmax_backward(ds, ds, s, arena_->at<double>(scalars_) + t * kScalars + kSoftmaxInner,
-                                 tap.smoothing.temperature);
-      break;
+    case Smoothing::kSoftmax: backend_->softmax_backward(ds, ds, s, inner, tap.smoothing.temperature); break;
     case Smoothing::kChannel: backend_->softmax_channel_backward(ds, ds, s, tap.smoothing.temperature); break;
     case Smoothing::kScale: backend_->scale(ds, ds, 1 / tap.smoothing.temperature); break;
   }

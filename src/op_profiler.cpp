@@ -182,10 +182,10 @@ class ProfiledBackend final : public Backend {
     const Timed timed(log_, map_work("softmax_forward", s, 2));
     inner().softmax_forward(s, f, statistics, temperature);
   }
-  void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s, double* scratch,
-                        double temperature) override {
+  void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s,
+                        const SoftmaxInner& inner_product, double temperature) override {
     const Timed timed(log_, map_work("softmax_backward", df, 3));
-    inner().softmax_backward(df, ds, s, scratch, temperature);
+    inner().softmax_backward(df, ds, s, inner_product, temperature);
   }
   void softmax_channel_forward(const Tensor& s, const Tensor& f, double temperature) override {
     const Timed timed(log_, map_work("softmax_channel_forward", s, 2));
@@ -215,19 +215,20 @@ class ProfiledBackend final : public Backend {
     const Timed timed(log_, gram_forward_work(s));
     inner().gram_forward(a, s, workspace);
   }
-  void gram_difference(double* loss, void* difference, const double* a, const double* target, int d,
-                       DType dtype) override {
+  void gram_difference(double* loss, double* inner_product, void* difference, const double* a,
+                       const double* target, int d, DType dtype) override {
     const Timed timed(log_, gram_difference_work(d, dtype));
-    inner().gram_difference(loss, difference, a, target, d, dtype);
+    inner().gram_difference(loss, inner_product, difference, a, target, d, dtype);
   }
   void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
                      bool accumulate, void* workspace) override {
     const Timed timed(log_, gram_backward_work(ds, accumulate));
     inner().gram_backward(ds, s, difference, factor, accumulate, workspace);
   }
-  void content_loss_forward(double* loss, const Tensor& s, const Tensor& target) override {
+  void content_loss_forward(double* loss, double* inner_product, const Tensor& s,
+                            const Tensor& target) override {
     const Timed timed(log_, map_work("content_loss_forward", s, 2));
-    inner().content_loss_forward(loss, s, target);
+    inner().content_loss_forward(loss, inner_product, s, target);
   }
   void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
                              bool accumulate) override {

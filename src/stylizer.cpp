@@ -229,6 +229,7 @@ void Stylizer::State::update_progress() {
 bool Stylizer::State::evaluate() {
   const Tensor& x = optimizer->ask();
   evaluation->run(x);
+  const ProfileRange range(*backend, "optimiser");
   optimizer->measure(evaluation->report(), evaluation->gradient());
   GradientReport report;
   const LossValues losses = evaluation->read(&report);

@@ -20,6 +20,7 @@ struct Allocation {
   unsigned number = 0;         // from 1, in the order of allocation
   const void* site = nullptr;  // of the cudaMalloc
   bool freed = false;
+  bool resting = false;  // freed, and its place not yet given to another
 };
 
 struct DeviceRange {             // for the hooks: plain numbers
@@ -55,10 +56,14 @@ NamedRange find_name(uintptr_t address);
 /// While options().check holds, host code cannot touch device memory except while one of these lives.
 class OpenDeviceMemory {
  public:
-  OpenDeviceMemory();
+  OpenDeviceMemory();                                   // all of it
+  OpenDeviceMemory(const void* address, size_t bytes);  // these bytes, as far as they are of the device
   ~OpenDeviceMemory();
   OpenDeviceMemory(const OpenDeviceMemory&) = delete;
   OpenDeviceMemory& operator=(const OpenDeviceMemory&) = delete;
+
+ private:
+  bool all_;
 };
 
 }  // namespace emulator
