@@ -28,7 +28,7 @@ program_objects := $(call object,$(program_sources))
 test_objects := $(call object,$(test_sources))
 
 .PHONY: all test demo bench lint install clean help objects
-all: $(BUILD)/swag  ## build the program (installs what is missing first)
+all: $(BUILD)/swag  ## build the program (installs what is missing first), and the CUDA backend where nvcc is
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -74,19 +74,20 @@ $(BUILD)/swag_tests: $(test_objects) $(BUILD)/libswag.a
 include kernels/cuda/rules.mk
 include tests/emulator/rules.mk
 include kernels/ladder/rules.mk
+include tests/cuda/rules.mk
 
 # ---------------------------------------------------------------- using
 
-test: $(BUILD)/swag $(BUILD)/swag_tests  ## build and run all tests
+test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all tests
 	$(BUILD)/swag_tests
 	python3 tests/test_convert_weights.py
 	python3 tests/test_kernel_report.py
 	python3 tests/test_cli.py $(BUILD)/swag
 
 DEMO_SIZE ?= 512
-demo: $(BUILD)/swag  ## stylise the bundled pictures into build/demo.png and build/demo_grid.png
+demo: $(BUILD)/swag $(cuda_for_gpu)  ## stylise the bundled pictures into build/demo.png and build/demo_grid.png
 	$(BUILD)/swag assets/content.jpg assets/style.jpg -o $(BUILD)/demo.png --size $(DEMO_SIZE) --overwrite \
-	  --grid $(BUILD)/demo_grid.png --iterations 50 $(DEMO_OPTIONS)
+	  --grid $(BUILD)/demo_grid.png --iterations 50 --device $(if $(cuda_for_gpu),auto,cpu) $(DEMO_OPTIONS)
 
 bench: $(BUILD)/swag  ## time one evaluation of VGG19 and ResNet50 at 512x512
 	$(BUILD)/swag bench network --network vgg19 --size 512 --repeat 5
@@ -101,6 +102,7 @@ install: $(BUILD)/swag $(BUILD)/libswag.a $(BUILD)/libswag.so  ## program, libra
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
 	  $(DESTDIR)$(PREFIX)/share/swag
 	install -m 755 $(BUILD)/swag $(DESTDIR)$(PREFIX)/bin/
+	[ ! -e $(BUILD)/libswag_cuda.so ] || install -m 755 $(BUILD)/libswag_cuda.so $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 include/swag.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 $(BUILD)/libswag.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(BUILD)/libswag.so $(DESTDIR)$(PREFIX)/lib/libswag.so.$(VERSION)

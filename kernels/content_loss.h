@@ -8,8 +8,9 @@
 namespace swag::cpu {
 
 template <typename T>
-void content_loss_forward(double* loss,     // (1), float64 sum in fixed ranges
-                          const T* s,       // (count)
+void content_loss_forward(double* loss,   // (1), float64 sum in fixed ranges
+                          double* inner,  // (1): sum (s - target) * s, see SoftmaxInner of kernels/softmax.h
+                          const T* s,     // (count)
                           const T* target,  // (count)
                           int64_t count, Stream stream);
 
@@ -28,7 +29,7 @@ namespace swag::cuda {
 int64_t content_loss_workspace_bytes();
 
 void content_loss_forward(double* loss,         // (1), device
-                          double* inner,        // (1), device: sum (s - target) * s; or null
+                          double* inner,        // (1), device: sum (s - target) * s
                           const float* s,       // (count)
                           const float* target,  // (count)
                           void* workspace,      // (content_loss_workspace_bytes), aligned to 16 bytes

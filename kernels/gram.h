@@ -26,9 +26,10 @@ void gram_forward(double* a,        // (d, d), full and symmetric
 
 /// loss = sum (a - target)^2 and difference = a - target.
 template <typename T>
-void gram_difference(double* loss,          // (1)
-                     T* difference,         // (d, d)
-                     const double* a,       // (d, d)
+void gram_difference(double* loss,     // (1)
+                     double* inner,    // (1): sum (a - target) * a, see SoftmaxInner of kernels/softmax.h
+                     T* difference,    // (d, d)
+                     const double* a,  // (d, d)
                      const double* target,  // (d, d)
                      int d, Stream stream);
 
@@ -63,7 +64,7 @@ void gram_forward(double* a,        // (d, d), device
 int64_t gram_difference_workspace_bytes();
 
 void gram_difference(double* loss,          // (1), device
-                     double* inner,         // (1), device: sum (a - target) * a; or null
+                     double* inner,         // (1), device: sum (a - target) * a
                      float* difference,     // (d, d)
                      const double* a,       // (d, d)
                      const double* target,  // (d, d)

@@ -209,12 +209,17 @@ void gram_forward(double* a, const T* s, void* workspace, const GramParams& para
 }
 
 template <typename T>
-void gram_difference(double* loss, T* difference, const double* a, const double* target, int d,
+void gram_difference(double* loss, double* inner, T* difference, const double* a, const double* target, int d,
                      Stream stream) {
-  *loss = reduce_sum(stream, int64_t{d} * d, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) difference[i] = static_cast<T>(a[i] - target[i]);
-    return sum_terms(begin, end, [&](int64_t i) { return (a[i] - target[i]) * (a[i] - target[i]); });
-  });
+  const std::array<double, 2> sums = parallel_sums(
+      stream, int64_t{d} * d,
+      [&](int64_t i) {
+        difference[i] = static_cast<T>(a[i] - target[i]);
+        return (a[i] - target[i]) * (a[i] - target[i]);
+      },
+      [&](int64_t i) { return (a[i] - target[i]) * a[i]; });
+  *loss = sums[0];
+  *inner = sums[1];
 }
 
 template <typename T>
@@ -236,8 +241,8 @@ template int64_t gram_workspace_bytes<float>(const GramParams&, Stream);
 template int64_t gram_workspace_bytes<double>(const GramParams&, Stream);
 template void gram_forward(double*, const float*, void*, const GramParams&, Stream);
 template void gram_forward(double*, const double*, void*, const GramParams&, Stream);
-template void gram_difference(double*, float*, const double*, const double*, int, Stream);
-template void gram_difference(double*, double*, const double*, const double*, int, Stream);
+template void gram_difference(double*, double*, float*, const double*, const double*, int, Stream);
+template void gram_difference(double*, double*, double*, const double*, const double*, int, Stream);
 template void gram_backward(float*, const float*, const float*, double, bool, void*, const GramParams&,
                             Stream);
 template void gram_backward(double*, const double*, const double*, double, bool, void*, const GramParams&,

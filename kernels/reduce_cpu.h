@@ -2,9 +2,11 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/thread_pool.h"
+#include "kernels/vector.h"
 
 namespace swag::cpu {
 
@@ -50,6 +52,52 @@ template <typename Term>
 double parallel_sum(Stream stream, int64_t count, Term&& term) {
   return reduce_sum(stream, count, 1,
                     [&](int64_t begin, int64_t end) { return sum_terms(begin, end, term); });
+}
+
+/// Two such sums in one pass.
+template <typename First, typename Second>
+std::array<double, 2> parallel_sums(Stream stream, int64_t count, First&& first, Second&& second) {
+  using Pair = std::array<double, 2>;
+  return reduce_ranges(
+      stream, count, 1, Pair{},
+      [&](int64_t begin, int64_t end) {
+        // Piece by piece, so that the second sum finds in the cache what the first has read.
+        constexpr int64_t kPiece = 1 << 11;
+        Pair sums{};
+        for (int64_t i = begin; i < end; i += kPiece) {
+          const int64_t piece_end = std::min(end, i + kPiece);
+          sums[0] += sum_terms(i, piece_end, first);
+          sums[1] += sum_terms(i, piece_end, second);
+        }
+        return sums;
+      },
+      [](const Pair& a, const Pair& b) {
+        return Pair{a[0] + b[0], a[1] + b[1]};
+      });
+}
+
+/// The larger; NaN as soon as one of them is.
+inline double larger(double a, double b) { return b > a || std::isnan(b) ? b : a; }
+
+/// Sum and largest magnitude of elements [begin, end); NaN in both if one is not finite.
+template <typename T>
+VectorNorms range_norms(const T* x, int64_t begin, int64_t end) {
+  constexpr int kLanes = 4;
+  double sum[kLanes] = {}, largest[kLanes] = {}, probe[kLanes] = {};
+  const auto add = [&](int64_t i, int lane) {
+    const double value = static_cast<double>(x[i]), magnitude = std::abs(value);
+    sum[lane] += magnitude;
+    largest[lane] = largest[lane] < magnitude ? magnitude : largest[lane];
+    probe[lane] += value - value;  // 0, or NaN for ever after an infinity or a NaN
+  };
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
+  }
+  for (; i < end; ++i) add(i, 0);
+  const double finite = (probe[0] + probe[1]) + (probe[2] + probe[3]);
+  return {(sum[0] + sum[1]) + (sum[2] + sum[3]) + finite,
+          std::max(std::max(largest[0], largest[1]), std::max(largest[2], largest[3])) + finite};
 }
 
 }  // namespace swag::cpu

@@ -27,6 +27,15 @@ struct SoftmaxStatistics {
   double sum = 0;
 };
 
+/// <ds, S> as a sum of at most two products factor * value, which the losses leave, so that no pass need be
+/// made for it. For the style loss, ds = factor * S * difference, it is factor * m * sum difference * A
+/// (gram_difference); for the content loss, ds = factor * (S - target), it is factor * sum (S - target) * S
+/// (content_loss_forward).
+struct SoftmaxInner {
+  const double* value[2] = {nullptr, nullptr};  // (1) each, in the memory of the maps; null: no such term
+  double factor[2] = {0, 0};
+};
+
 namespace cpu {
 
 template <typename T>
@@ -41,11 +50,10 @@ void softmax_forward(T* s,        // (m, d); may equal f
 
 /// df = S * (ds - <ds, S> / (d * m)) / T
 template <typename T>
-void softmax_backward(T* df,            // (m, d); may equal ds
-                      const T* ds,      // (m, d)
-                      const T* s,       // (m, d)
-                      double* scratch,  // (1): receives <ds, S>
-                      const SoftmaxParams& params, Stream stream);
+void softmax_backward(T* df,        // (m, d); may equal ds
+                      const T* ds,  // (m, d)
+                      const T* s,   // (m, d)
+                      const SoftmaxInner& inner, const SoftmaxParams& params, Stream stream);
 
 template <typename T>
 void softmax_channel_forward(T* s,        // (m, d); may equal f
@@ -94,20 +102,6 @@ void softmax_statistics(SoftmaxStatistics* statistics,  // (1), device
 void softmax_forward(float* s, const float* f, const SoftmaxStatistics* statistics,
                      const SoftmaxParams& params, Stream stream);
 
-/// <ds, S> where it is known as a sum of at most two products factor * value, so that no pass need be made
-/// for it. For the style loss, ds = factor * S * difference, it is factor * m * sum difference * A
-/// (gram_difference); for the content loss, ds = factor * (S - target), it is factor * sum (S - target) * S
-/// (content_loss_forward).
-struct SoftmaxInner {
-  const double* value[2] = {nullptr, nullptr};  // (1) each, device; null: no such term
-  double factor[2] = {0, 0};
-};
-
-void softmax_backward(float* df, const float* ds, const float* s,
-                      double* scratch,  // (1), device
-                      void* workspace,  // (softmax_workspace_bytes)
-                      const SoftmaxParams& params, Stream stream);
-/// The same without the pass for <ds, S>.
 void softmax_backward(float* df, const float* ds, const float* s, const SoftmaxInner& inner,
                       const SoftmaxParams& params, Stream stream);
 

@@ -121,11 +121,14 @@ void softmax_forward(T* s, const T* f, const SoftmaxStatistics* statistics, cons
 }
 
 template <typename T>
-void softmax_backward(T* df, const T* ds, const T* s, double* scratch, const SoftmaxParams& params,
+void softmax_backward(T* df, const T* ds, const T* s, const SoftmaxInner& inner, const SoftmaxParams& params,
                       Stream stream) {
   const int64_t count = params.m * params.d;
-  *scratch = parallel_sum(stream, count, [&](int64_t i) { return static_cast<double>(ds[i]) * s[i]; });
-  const T mean = static_cast<T>(*scratch / static_cast<double>(count));
+  double sum = 0;
+  for (int k = 0; k < 2; ++k) {
+    if (inner.value[k]) sum += inner.factor[k] * *inner.value[k];
+  }
+  const T mean = static_cast<T>(sum / static_cast<double>(count));
   const T inverse_temperature = static_cast<T>(1 / params.temperature);
   parallel_elements(stream, df, count,
                     [&](int64_t i) { return s[i] * (ds[i] - mean) * inverse_temperature; });
@@ -204,8 +207,10 @@ template void softmax_statistics(SoftmaxStatistics*, const float*, const Softmax
 template void softmax_statistics(SoftmaxStatistics*, const double*, const SoftmaxParams&, Stream);
 template void softmax_forward(float*, const float*, const SoftmaxStatistics*, const SoftmaxParams&, Stream);
 template void softmax_forward(double*, const double*, const SoftmaxStatistics*, const SoftmaxParams&, Stream);
-template void softmax_backward(float*, const float*, const float*, double*, const SoftmaxParams&, Stream);
-template void softmax_backward(double*, const double*, const double*, double*, const SoftmaxParams&, Stream);
+template void softmax_backward(float*, const float*, const float*, const SoftmaxInner&, const SoftmaxParams&,
+                               Stream);
+template void softmax_backward(double*, const double*, const double*, const SoftmaxInner&,
+                               const SoftmaxParams&, Stream);
 template void softmax_channel_forward(float*, const float*, const SoftmaxParams&, Stream);
 template void softmax_channel_forward(double*, const double*, const SoftmaxParams&, Stream);
 template void softmax_channel_backward(float*, const float*, const float*, const SoftmaxParams&, Stream);

@@ -105,23 +105,6 @@ __global__ void __launch_bounds__(kElementThreads)
   });
 }
 
-/// The first stage of <ds, S>: a block leaves the sum of what its threads have gathered.
-/// Grid: at most 1024 x block 256. Shared: 64 bytes. Bound by bytes: 8 per element.
-template <int kWidth>
-__global__ void __launch_bounds__(kReduceThreads)
-    softmax_inner_kernel(double* partials, const float* ds, const float* s, int64_t count) {
-  double sum[1] = {0};
-  for_each_group<kWidth>(count, [&](int64_t i) {
-    const Floats<kWidth> gradient = load_some<kWidth>(ds, i, count, 0);
-    const Floats<kWidth> sigma = load_some<kWidth>(s, i, count, 0);
-#pragma unroll
-    for (int k = 0; k < kWidth; ++k) {
-      sum[0] += static_cast<double>(gradient.at[k]) * static_cast<double>(sigma.at[k]);
-    }
-  });
-  store_partial_sums(partials, sum);
-}
-
 /// A thread makes kWidth elements of df.
 /// Grid: count / (256 kWidth) x block 256. No shared memory. Bound by bytes: 12 per element.
 template <int kWidth>
@@ -337,19 +320,6 @@ void softmax_forward(float* s, const float* f, const SoftmaxStatistics* statisti
   const bool vector = fits_float4({}, {s, f});
   launch(vector ? softmax_forward_kernel<4> : softmax_forward_kernel<1>, dense_grid(count, vector ? 4 : 1),
          dim3(kElementThreads), 0, stream, s, f, statistics, inverse_of(params.temperature), count);
-}
-
-void softmax_backward(float* df, const float* ds, const float* s, double* scratch, void* workspace,
-                      const SoftmaxParams& params, Stream stream) {
-  const int64_t count = params.m * params.d;
-  auto* partials = static_cast<double*>(workspace);
-  const int blocks = reduce_blocks(count);
-  if (blocks > 0) {
-    launch(fits_float4({}, {ds, s}) ? softmax_inner_kernel<4> : softmax_inner_kernel<1>, dim3(blocks),
-           dim3(kReduceThreads), 0, stream, partials, ds, s, count);
-  }
-  finish_sums(SumResults<1>{{scratch}, 1}, partials, blocks, stream);
-  softmax_backward(df, ds, s, SoftmaxInner{{scratch, nullptr}, {1, 0}}, params, stream);
 }
 
 void softmax_backward(float* df, const float* ds, const float* s, const SoftmaxInner& inner,

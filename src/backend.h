@@ -13,6 +13,7 @@
 
 #include "kernels/adam.h"
 #include "kernels/conv2d.h"
+#include "kernels/lbfgs.h"
 #include "kernels/pool2d.h"
 #include "kernels/softmax.h"
 #include "kernels/vector.h"
@@ -69,6 +70,15 @@ struct BackwardEpilogue {
   const uint32_t* mask = nullptr;
 };
 
+/// The state of kernels/lbfgs.h with tensors.
+struct LbfgsMemory {
+  Tensor x, start, direction, gradient;  // start may be without data
+  Tensor history;                        // the first of 2 * capacity vectors
+  int64_t stride = 0;                    // elements from one to the next
+  double* scalars = nullptr;             // (lbfgs_scalars(capacity))
+  void* workspace = nullptr;             // (lbfgs_workspace_bytes)
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -117,8 +127,8 @@ class Backend {
   virtual void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) = 0;
   virtual void softmax_forward(const Tensor& s, const Tensor& f, const SoftmaxStatistics* statistics,
                                double temperature) = 0;
-  virtual void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s, double* scratch,
-                                double temperature) = 0;
+  virtual void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s,
+                                const SoftmaxInner& inner, double temperature) = 0;
   virtual void softmax_channel_forward(const Tensor& s, const Tensor& f, double temperature) = 0;
   virtual void softmax_channel_backward(const Tensor& df, const Tensor& ds, const Tensor& s,
                                         double temperature) = 0;
@@ -127,27 +137,36 @@ class Backend {
   virtual double softmax_channel_entropy(const Tensor& f, double temperature) = 0;
   virtual int64_t gram_workspace_bytes(Shape shape, DType dtype) = 0;
   virtual void gram_forward(double* a, const Tensor& s, void* workspace) = 0;
-  virtual void gram_difference(double* loss, void* difference, const double* a, const double* target, int d,
-                               DType dtype) = 0;
+  virtual void gram_difference(double* loss, double* inner, void* difference, const double* a,
+                               const double* target, int d, DType dtype) = 0;
   virtual void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
                              bool accumulate, void* workspace) = 0;
-  virtual void content_loss_forward(double* loss, const Tensor& s, const Tensor& target) = 0;
+  virtual void content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) = 0;
   virtual void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
                                      bool accumulate) = 0;
   virtual void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) = 0;
 
-  // Optimisers. Vectors are dense tensors of one shape; coefficients and results are in host memory.
-  virtual std::vector<double> multi_dot(const std::vector<const Tensor*>& left,
-                                        const std::vector<const Tensor*>& right) = 0;  // (lefts, rights)
-  virtual void linear_combination(const Tensor& y, const std::vector<double>& coefficients,
-                                  const std::vector<const Tensor*>& vectors) = 0;
-  virtual VectorNorms vector_norms(const Tensor& x) = 0;
+  // Optimisers. Vectors are dense tensors of one shape; reports and norms are in the backend's memory.
+  virtual void vector_norms(VectorNorms* norms, const Tensor& x) = 0;
   virtual void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
                          const AdamParams& params) = 0;
+  virtual int64_t lbfgs_workspace_bytes(int history, Shape shape, DType dtype) = 0;
+  virtual void lbfgs_measure(GradientReport* report, const Tensor& gradient, const LbfgsMemory& memory,
+                             const LbfgsMeasureParams& params) = 0;
+  virtual void lbfgs_step(const LbfgsMemory& memory, const Tensor& gradient,
+                          const LbfgsStepParams& params) = 0;
+  virtual void lbfgs_move(const LbfgsMemory& memory, double step) = 0;
 
-  // NVTX ranges and op timing hook in here; the default does nothing.
+  // Names for profilers (NVTX): what runs until the pop belongs to `name`. The default does nothing.
   virtual void range_push(const char* /*name*/) {}
   virtual void range_pop() {}
+
+  // For benchmarks. A mark is a point in the order of work; marking does not wait.
+  virtual void mark() = 0;
+  /// Waits for all work. Milliseconds of every mark since the last call, from the first of them on.
+  virtual std::vector<double> take_marks() = 0;
+  /// y = a b by the platform's BLAS, in float32: the yardstick. (1, m, n), (1, m, k), (1, k, n), dense.
+  virtual void matrix_product(const Tensor& y, const Tensor& a, const Tensor& b) = 0;
 
  protected:
   Backend() = default;
@@ -161,6 +180,18 @@ inline Buffer::Buffer(Backend& backend, int64_t bytes) : backend_(&backend), byt
 inline Buffer::~Buffer() {
   if (data_) backend_->deallocate(data_);
 }
+
+/// What runs while it lives belongs to `name`, which must outlive it.
+class ProfileRange {
+ public:
+  ProfileRange(Backend& backend, const char* name) : backend_(backend) { backend_.range_push(name); }
+  ~ProfileRange() { backend_.range_pop(); }
+  ProfileRange(const ProfileRange&) = delete;
+  ProfileRange& operator=(const ProfileRange&) = delete;
+
+ private:
+  Backend& backend_;
+};
 
 /// The CPU backend. threads 0: one for each core this process may run on.
 std::unique_ptr<Backend> make_cpu_backend(int threads);

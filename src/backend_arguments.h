@@ -6,6 +6,7 @@
 #include "kernels/add.h"
 #include "kernels/batch_norm.h"
 #include "kernels/gram.h"
+#include "kernels/lbfgs.h"
 #include "kernels/pool2d.h"
 #include "kernels/relu.h"
 #include "kernels/softmax.h"
@@ -44,6 +45,23 @@ inline GramParams gram_params(const Shape& shape) { return {shape.pixels(), shap
 inline AddParams add_params(const Tensor& y, const Tensor& a, const Tensor& b) {
   return {y.pixels(), y.shape.c, a.pitch, b.pitch, y.pitch};
 }
+template <typename T>
+LbfgsState<T> lbfgs_state(const LbfgsMemory& memory) {
+  [[maybe_unused]] const Tensor& x = memory.x;
+  assert(same_dense(x, memory.direction) && same_dense(x, memory.gradient) && same_dense(x, memory.history));
+  assert(!memory.start.data || same_dense(x, memory.start));
+  LbfgsState<T> state;
+  state.x = memory.x.as<T>();
+  state.start = memory.start.data ? memory.start.as<T>() : nullptr;
+  state.direction = memory.direction.as<T>();
+  state.gradient = memory.gradient.as<T>();
+  state.history = memory.history.as<T>();
+  state.stride = memory.stride;
+  state.scalars = memory.scalars;
+  state.count = memory.x.count();
+  return state;
+}
+
 inline TotalVariationParams total_variation_params(const Tensor& x) {
   return {x.shape.h, x.shape.w, x.shape.c};
 }

@@ -1,7 +1,9 @@
 // The CPU backend: checks what a kernel requires and picks its instantiation by dtype.
+#include <cblas.h>
 #include <sched.h>
 
 #include <cassert>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -216,12 +218,12 @@ class CpuBackend final : public Backend {
       cpu::softmax_forward(s.as<T>(), f.as<T>(), statistics, softmax_params(f, temperature), stream_);
     });
   }
-  void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s, double* scratch,
+  void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s, const SoftmaxInner& inner,
                         double temperature) override {
     assert(same_dense(df, ds) && same_dense(df, s));
     dispatch(s.dtype, [&](auto t) {
       using T = decltype(t);
-      cpu::softmax_backward(df.as<T>(), ds.as<T>(), s.as<T>(), scratch, softmax_params(s, temperature),
+      cpu::softmax_backward(df.as<T>(), ds.as<T>(), s.as<T>(), inner, softmax_params(s, temperature),
                             stream_);
     });
   }
@@ -272,12 +274,12 @@ class CpuBackend final : public Backend {
       cpu::gram_forward<T>(a, s.as<T>(), workspace, gram_params(s.shape), stream_);
     });
   }
-  void gram_difference(double* loss, void* difference, const double* a, const double* target, int d,
-                       DType dtype) override {
+  void gram_difference(double* loss, double* inner, void* difference, const double* a, const double* target,
+                       int d, DType dtype) override {
     assert(d > 0);
     dispatch(dtype, [&](auto t) {
       using T = decltype(t);
-      cpu::gram_difference(loss, static_cast<T*>(difference), a, target, d, stream_);
+      cpu::gram_difference(loss, inner, static_cast<T*>(difference), a, target, d, stream_);
     });
   }
   void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
@@ -289,11 +291,11 @@ class CpuBackend final : public Backend {
                          workspace, gram_params(s.shape), stream_);
     });
   }
-  void content_loss_forward(double* loss, const Tensor& s, const Tensor& target) override {
+  void content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) override {
     assert(same_dense(s, target));
     dispatch(s.dtype, [&](auto t) {
       using T = decltype(t);
-      cpu::content_loss_forward<T>(loss, s.as<T>(), target.as<T>(), s.count(), stream_);
+      cpu::content_loss_forward<T>(loss, inner, s.as<T>(), target.as<T>(), s.count(), stream_);
     });
   }
   void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
@@ -313,32 +315,11 @@ class CpuBackend final : public Backend {
     });
   }
 
-  std::vector<double> multi_dot(const std::vector<const Tensor*>& left,
-                                const std::vector<const Tensor*>& right) override {
-    assert(!left.empty() && !right.empty());
-    std::vector<double> results(left.size() * right.size());
-    dispatch(left[0]->dtype, [&](auto t) {
-      using T = decltype(t);
-      cpu::multi_dot(results.data(), pointers<T>(left, *left[0]).data(), static_cast<int>(left.size()),
-                     pointers<T>(right, *left[0]).data(), static_cast<int>(right.size()), left[0]->count(),
-                     stream_);
-    });
-    return results;
-  }
-  void linear_combination(const Tensor& y, const std::vector<double>& coefficients,
-                          const std::vector<const Tensor*>& vectors) override {
-    assert(y.dense() && coefficients.size() == vectors.size());
-    dispatch(y.dtype, [&](auto t) {
-      using T = decltype(t);
-      cpu::linear_combination(y.as<T>(), coefficients.data(), pointers<T>(vectors, y).data(),
-                              static_cast<int>(vectors.size()), y.count(), stream_);
-    });
-  }
-  VectorNorms vector_norms(const Tensor& x) override {
+  void vector_norms(VectorNorms* norms, const Tensor& x) override {
     assert(x.dense());
-    return dispatch(x.dtype, [&](auto t) {
+    dispatch(x.dtype, [&](auto t) {
       using T = decltype(t);
-      return cpu::vector_norms<T>(x.as<T>(), x.count(), stream_);
+      cpu::vector_norms<T>(norms, x.as<T>(), x.count(), stream_);
     });
   }
   void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
@@ -349,22 +330,59 @@ class CpuBackend final : public Backend {
       cpu::adam_step(x.as<T>(), m.as<T>(), v.as<T>(), g.as<T>(), params, x.count(), stream_);
     });
   }
-
- private:
-  /// The data of vectors that are dense and shaped like `model`.
-  template <typename T>
-  static std::vector<const T*> pointers(const std::vector<const Tensor*>& vectors, const Tensor& model) {
-    std::vector<const T*> data;
-    for (const Tensor* vector : vectors) {
-      assert(same_dense(*vector, model));
-      data.push_back(vector->as<T>());
-    }
-    (void)model;
-    return data;
+  int64_t lbfgs_workspace_bytes(int history, Shape shape, DType dtype) override {
+    return dispatch(dtype,
+                    [&](auto t) { return cpu::lbfgs_workspace_bytes<decltype(t)>(history, shape.count()); });
+  }
+  void lbfgs_measure(GradientReport* report, const Tensor& gradient, const LbfgsMemory& memory,
+                     const LbfgsMeasureParams& params) override {
+    assert(same_dense(gradient, memory.x));
+    dispatch(gradient.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::lbfgs_measure<T>(report, gradient.as<T>(), lbfgs_state<T>(memory), params, memory.workspace,
+                            stream_);
+    });
+  }
+  void lbfgs_step(const LbfgsMemory& memory, const Tensor& gradient, const LbfgsStepParams& params) override {
+    assert(same_dense(gradient, memory.x));
+    dispatch(gradient.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::lbfgs_step<T>(lbfgs_state<T>(memory), gradient.as<T>(), params, stream_);
+    });
+  }
+  void lbfgs_move(const LbfgsMemory& memory, double step) override {
+    assert(memory.start.data);
+    dispatch(memory.x.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::lbfgs_move(lbfgs_state<T>(memory), step, stream_);
+    });
   }
 
+  void mark() override { marks_.push_back(std::chrono::steady_clock::now()); }
+  std::vector<double> take_marks() override {
+    std::vector<double> milliseconds;
+    for (const auto& mark : marks_) {
+      milliseconds.push_back(std::chrono::duration<double, std::milli>(mark - marks_.front()).count());
+    }
+    marks_.clear();
+    return milliseconds;
+  }
+  void matrix_product(const Tensor& y, const Tensor& a, const Tensor& b) override {
+    assert(y.dense() && a.dense() && b.dense());
+    const int m = a.shape.w, k = a.shape.c, n = b.shape.c;
+    const int parts = pool_.threads();
+    cpu::parallel_tasks(stream_, parts, [&](int64_t part, int) {
+      const int begin = static_cast<int>(m * part / parts), end = static_cast<int>(m * (part + 1) / parts);
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, end - begin, n, k, 1.f,
+                  a.as<float>() + int64_t{begin} * k, k, b.as<float>(), n, 0.f,
+                  y.as<float>() + int64_t{begin} * n, n);
+    });
+  }
+
+ private:
   ThreadPool pool_;
   Stream stream_;
+  std::vector<std::chrono::steady_clock::time_point> marks_;
 };
 
 }  // namespace

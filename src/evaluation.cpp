@@ -61,15 +61,19 @@ void Evaluation::prepare_styles(const Targets& targets, const std::function<void
   }
 }
 
-LossValues Evaluation::evaluate(const Tensor& x) {
-  executor_->forward(x, [&](int tap, const Tensor& f) { objective_.accumulate(tap, f); });
+void Evaluation::run(const Tensor& x) {
+  Backend& backend = network_->backend();
+  {
+    const ProfileRange range(backend, "forward");
+    executor_->forward(x, [&](int tap, const Tensor& f) { objective_.accumulate(tap, f); });
+  }
   if (record_signs_) signs_ = executor_->signs();
   if (!imposed_.empty()) executor_->impose_signs(imposed_);
+  const ProfileRange range(backend, "backward");
   gradient_ = executor_->backward([&](int tap, const Tensor& f, const Tensor& df, bool accumulate) {
     objective_.seed(tap, f, df, accumulate);
   });
   objective_.add_image_gradient(x, gradient_);
-  return objective_.losses();
 }
 
 }  // namespace swag

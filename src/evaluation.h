@@ -26,9 +26,17 @@ class Evaluation {
   Evaluation(const PreparedNetwork& network, Objective objective, const Targets& targets,
              const std::function<void(const std::string&)>& warn = {});
 
-  /// Loss and gradient at x, (h, w, 3) normalised pixels.
-  LossValues evaluate(const Tensor& x);
-  /// Of the last evaluate(), with respect to x.
+  /// Loss and gradient at x, (h, w, 3) normalised pixels: has the backend compute them, and does not wait.
+  void run(const Tensor& x);
+  /// Where an optimiser leaves its report on the gradient, to be read with the losses.
+  GradientReport* report() const { return objective_.report(); }
+  /// The losses of the last run(): waits for it, and reads them and the report at once.
+  LossValues read(GradientReport* report = nullptr) const { return objective_.losses(report); }
+  LossValues evaluate(const Tensor& x) {
+    run(x);
+    return read();
+  }
+  /// Of the last run(), with respect to x.
   const Tensor& gradient() const { return gradient_; }
 
   const Objective& objective() const { return objective_; }

@@ -173,6 +173,13 @@ void Executor::forward(const Tensor& x, const Visit& visit) {
   }
 }
 
+/// For profilers: "layer3.5.conv2".
+const char* Executor::name_of(const Step& step) const {
+  const std::string& parameters =
+      network_->graph().nodes[step.op == Op::kConv2d ? step.conv : step.y].parameters;
+  return parameters.empty() ? op_name(step.op) : parameters.c_str();
+}
+
 void Executor::run_forward(int index) {
   const Step& step = network_->steps()[index];
   const PreparedNetwork::Parameters& parameters = network_->parameters(index);
@@ -181,7 +188,7 @@ void Executor::run_forward(int index) {
   uint32_t* mask = masks_[step.y] >= 0 ? arena_->at<uint32_t>(masks_[step.y]) : nullptr;
   uint8_t* position = positions_[step.y] >= 0 ? arena_->at<uint8_t>(positions_[step.y]) : nullptr;
   const Node& node = network_->graph().nodes[step.y];
-  backend.range_push(op_name(step.op));
+  const ProfileRange range(backend, name_of(step));
   switch (step.op) {
     case Op::kInput: break;
     case Op::kConv2d: {
@@ -202,7 +209,6 @@ void Executor::run_forward(int index) {
     case Op::kMaxPool: backend.max_pool2d_forward(y, position, x, pool_params(node, x.shape)); break;
     case Op::kAvgPool: backend.avg_pool2d_forward(y, x, pool_params(node, x.shape)); break;
   }
-  backend.range_pop();
 }
 
 const Tensor& Executor::backward(const Seed& seed) {
@@ -212,6 +218,7 @@ const Tensor& Executor::backward(const Seed& seed) {
 
 void Executor::run_backward(const Action& action, const Seed& seed) {
   Backend& backend = network_->backend();
+  const ProfileRange range(backend, action.step >= 0 ? name_of(network_->steps()[action.step]) : "gradient");
   const Tensor to = gradient(action.to), from = gradient(action.from);
   const uint32_t* mask = masks_[action.to] >= 0 ? arena_->at<uint32_t>(masks_[action.to]) : nullptr;
   switch (action.act) {

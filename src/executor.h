@@ -61,6 +61,7 @@ class Executor {
   void start_gradient(ArenaPlan& plan, int node, int time);
   int backward_time(int step) const { return 2 * static_cast<int>(network_->steps().size()) - 1 - step; }
 
+  const char* name_of(const Step& step) const;
   void run_forward(int step);
   void run_backward(const Action& action, const Seed& seed);
   Conv2dParams conv2d_params(const Step& step, Conv2dDirection direction) const;

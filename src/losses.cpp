@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <cstring>
 
 #include "src/error.h"
 
@@ -11,8 +12,10 @@ namespace {
 
 constexpr double kDenominatorFloor = 1e-30;
 
-// Scalars of a tap in the backend's memory; after those of all taps comes the sum of the total variation.
-enum Scalar { kContentSum, kStyleSum, kSoftmaxInner, kScalars };
+// Scalars of a tap in the backend's memory; after those of all taps come the sum of the total variation and
+// the optimiser's report.
+enum Scalar { kContentSum, kStyleSum, kContentInner, kStyleInner, kScalars };
+constexpr int64_t kReportDoubles = sizeof(GradientReport) / sizeof(double);
 
 std::vector<double> weights_or_ones(const std::vector<double>& weights,
                                     const std::vector<std::string>& layers, const char* option) {
@@ -201,7 +204,7 @@ void Objective::plan(ArenaPlan& plan, const std::vector<Shape>& shapes) {
     }
     state.statistics = plan.add_permanent(sizeof(SoftmaxStatistics));
   }
-  scalars_ = plan.add_permanent(scalar_count() * 8);
+  scalars_ = plan.add_permanent((scalar_count() + kReportDoubles) * 8);
   if (smooth_bytes > 0) {
     smooth_scratch_ = plan.add_permanent(smooth_bytes);
     seed_scratch_ = plan.add_permanent(smooth_bytes);
@@ -211,10 +214,11 @@ void Objective::plan(ArenaPlan& plan, const std::vector<Shape>& shapes) {
 
 void Objective::bind(const Arena& arena) {
   arena_ = &arena;
-  backend_->zero(arena.at(scalars_), scalar_count() * 8);
+  backend_->zero(arena.at(scalars_), (scalar_count() + kReportDoubles) * 8);
 }
 
 void Objective::accumulate(int t, const Tensor& f) {
+  const ProfileRange range(*backend_, taps_[t].name.c_str());
   const TapState& state = states_[t];
   double* scalars = arena_->at<double>(scalars_) + t * kScalars;
   void* memory = smooth_scratch_ >= 0 ? arena_->at(smooth_scratch_) : nullptr;
@@ -222,10 +226,12 @@ void Objective::accumulate(int t, const Tensor& f) {
   if (taps_[t].style >= 0) {
     double* gram = arena_->at<double>(state.gram);
     backend_->gram_forward(gram, s, arena_->at(workspace_));
-    backend_->gram_difference(scalars + kStyleSum, arena_->at(state.difference), gram,
+    backend_->gram_difference(scalars + kStyleSum, scalars + kStyleInner, arena_->at(state.difference), gram,
                               static_cast<const double*>(state.target.data()), f.shape.c, dtype_);
   }
-  if (taps_[t].content) backend_->content_loss_forward(scalars + kContentSum, s, state.content.tensor);
+  if (taps_[t].content) {
+    backend_->content_loss_forward(scalars + kContentSum, scalars + kContentInner, s, state.content.tensor);
+  }
 }
 
 int64_t Objective::scalar_count() const { return static_cast<int64_t>(taps_.size()) * kScalars + 1; }
@@ -256,6 +262,7 @@ double Objective::content_factor(int t) const {
 }
 
 void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) {
+  const ProfileRange range(*backend_, taps_[t].name.c_str());
   const Tap& tap = taps_[t];
   const TapState& state = states_[t];
   const bool smoothed = tap.smoothing.mode != Smoothing::kNone;
@@ -272,22 +279,25 @@ void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) 
     }
   }
   bool written = accumulate && !smoothed;
+  const double* scalars = arena_->at<double>(scalars_) + t * kScalars;
+  SoftmaxInner inner;  // <ds, S>, from what the losses have summed up
   if (tap.style >= 0) {
     const double factor = 4 * options_.style_weight * style_factor(t) / static_cast<double>(f.pixels());
     backend_->gram_backward(ds, s, arena_->at(state.difference), factor, written, arena_->at(workspace_));
+    inner.value[0] = scalars + kStyleInner;
+    inner.factor[0] = factor * static_cast<double>(f.pixels());
     written = true;
   }
   if (tap.content) {
     const double factor = 2 * options_.content_weight * content_factor(t);
     backend_->content_loss_backward(ds, s, state.content.tensor, factor, written);
+    inner.value[1] = scalars + kContentInner;
+    inner.factor[1] = factor;
   }
   if (!smoothed) return;
   switch (tap.smoothing.mode) {
     case Smoothing::kNone: break;
-    case Smoothing::kSoftmax:
-      backend_->softmax_backward(ds, ds, s, arena_->at<double>(scalars_) + t * kScalars + kSoftmaxInner,
-                                 tap.smoothing.temperature);
-      break;
+    case Smoothing::kSoftmax: backend_->softmax_backward(ds, ds, s, inner, tap.smoothing.temperature); break;
     case Smoothing::kChannel: backend_->softmax_channel_backward(ds, ds, s, tap.smoothing.temperature); break;
     case Smoothing::kScale: backend_->scale(ds, ds, 1 / tap.smoothing.temperature); break;
   }
@@ -301,9 +311,14 @@ void Objective::add_image_gradient(const Tensor& x, const Tensor& dx) {
   backend_->total_variation(loss, dx, x, options_.tv_weight / static_cast<double>(x.count()));
 }
 
-LossValues Objective::losses() const {
-  std::vector<double> all(scalar_count());
-  backend_->download(all.data(), arena_->at(scalars_), scalar_count() * 8);
+GradientReport* Objective::report() const {
+  return reinterpret_cast<GradientReport*>(arena_->at<double>(scalars_) + scalar_count());
+}
+
+LossValues Objective::losses(GradientReport* report) const {
+  std::vector<double> all(scalar_count() + kReportDoubles);
+  backend_->download(all.data(), arena_->at(scalars_), static_cast<int64_t>(all.size()) * 8);
+  if (report) std::memcpy(static_cast<void*>(report), all.data() + scalar_count(), sizeof *report);
   LossValues values;
   values.style_taps.resize(style_taps_);
   for (size_t t = 0; t < taps_.size(); ++t) {
@@ -316,7 +331,7 @@ LossValues Objective::losses() const {
     const double equal = options_.loss == LossMode::kBalanced ? style_weight_sum_ / style_taps_ : 1.0;
     values.style_taps[tap.style] = tap.style_weight > 0 ? share / tap.style_weight * equal : 0.0;
   }
-  if (options_.tv_weight > 0) values.tv = all.back() / static_cast<double>(image_.count());
+  if (options_.tv_weight > 0) values.tv = all[scalar_count() - 1] / static_cast<double>(image_.count());
   values.total = options_.content_weight * values.content + options_.style_weight * values.style +
                  options_.tv_weight * values.tv;
   return values;

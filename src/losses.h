@@ -82,8 +82,10 @@ class Objective {
   void seed(int tap, const Tensor& f, const Tensor& df, bool accumulate);
   /// dx += the gradient of the weighted total variation of x, (h, w, 3) normalised pixels.
   void add_image_gradient(const Tensor& x, const Tensor& dx);
-  /// After all of these: the one read-back of an evaluation.
-  LossValues losses() const;
+  /// Where an optimiser leaves its report, in the backend's memory: beside the losses.
+  GradientReport* report() const;
+  /// After all of these: the one read-back of an evaluation, with the optimiser's report if it is wanted.
+  LossValues losses(GradientReport* report = nullptr) const;
 
   /// ||G||_F, largest entry and trace of the last accumulated Gram matrix of a style tap: G = m A.
   struct GramStatistics {

@@ -44,8 +44,10 @@ int64_t bytes_needed(const PreparedNetwork& network, const StylizeOptions& optio
     if (tap.content) targets += shape.count() * size_of(network.dtype());
   }
   objective.plan(plan, shapes);
-  const int64_t image = Shape{size.h, size.w, 3}.count() * size_of(network.dtype());
-  return plan.place() + targets + image * (optimizer_vectors(optimizer_options(options)) + 3);
+  const Shape pixels{size.h, size.w, 3};
+  const int64_t image = pixels.count() * size_of(network.dtype());
+  return plan.place() + targets + 3 * image +
+         optimizer_bytes(optimizer_options(options), network.backend(), network.dtype(), pixels);
 }
 
 }  // namespace

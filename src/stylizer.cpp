@@ -228,7 +228,11 @@ void Stylizer::State::update_progress() {
 /// One evaluation, told to the optimiser. Returns false when the state had to go back to the best one.
 bool Stylizer::State::evaluate() {
   const Tensor& x = optimizer->ask();
-  const LossValues losses = evaluation->evaluate(x);
+  evaluation->run(x);
+  const ProfileRange range(*backend, "optimiser");
+  optimizer->measure(evaluation->report(), evaluation->gradient());
+  GradientReport report;
+  const LossValues losses = evaluation->read(&report);
   ++progress.evaluations;
   progress.loss = losses.total;
   progress.content_loss = losses.content;
@@ -236,8 +240,7 @@ bool Stylizer::State::evaluate() {
   progress.tv_loss = losses.tv;
   const bool first = std::isinf(best_loss);
   if (first) first_loss = losses.total;
-  const bool finite =
-      std::isfinite(losses.total) && std::isfinite(backend->vector_norms(evaluation->gradient()).max_abs);
+  const bool finite = std::isfinite(losses.total) && std::isfinite(report.norms.max_abs);
   const bool good = finite && (first_loss <= 0 || losses.total <= kBlownUp * first_loss);
   if (!good && !optimizer->in_line_search()) {  // a line search shortens its step by itself
     go_back(losses.total);
@@ -247,7 +250,7 @@ bool Stylizer::State::evaluate() {
     best_loss = losses.total;
     backend->copy(best.tensor.data, x.data, best.buffer.bytes());
   }
-  optimizer->tell(losses.total, evaluation->gradient());
+  optimizer->tell(losses.total, report, evaluation->gradient());
   return true;
 }
 

@@ -83,6 +83,15 @@ class Row {
   OwnedTensor owned_;
 };
 
+/// Measures the gradient and answers ask() with it.
+inline void answer(Backend& backend, Optimizer& optimizer, double loss, const Tensor& gradient) {
+  const Buffer memory(backend, sizeof(GradientReport));
+  GradientReport report;
+  optimizer.measure(static_cast<GradientReport*>(memory.data()), gradient);
+  backend.download(&report, memory.data(), sizeof report);
+  optimizer.tell(loss, report, gradient);
+}
+
 struct Trace {
   std::vector<std::vector<double>> points;  // in the order they were asked for
   std::vector<double> losses;
@@ -99,7 +108,7 @@ inline Trace drive(Backend& backend, Optimizer& optimizer, const Problem& proble
     trace.losses.push_back(problem(trace.points.back(), gradient));
     if (trace.losses.back() < trace.best) trace.best = trace.losses.back();
     row.write(gradient);
-    optimizer.tell(trace.losses.back(), row.tensor());
+    answer(backend, optimizer, trace.losses.back(), row.tensor());
   }
   return trace;
 }

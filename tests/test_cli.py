@@ -420,6 +420,21 @@ class OtherCommands(CliTest):
         self.assertLessEqual(lines[-1]["ms_min"], lines[-1]["ms_median"])
         self.assertGreater(lines[-1]["peak_bytes"], 0)
 
+    def test_bench_ops_names_every_op_and_its_shape(self):
+        command = ("bench", "ops", "--network", "vgg11", "--size", 32, "--repeat", 1, "--history", 1)
+        result = self.swag(*command, "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        *ops, summary = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertEqual((summary["network"], summary["size"], summary["device"]), ("vgg11", 32, "cpu"))
+        self.assertGreater(summary["matrix_gflops"], 0)
+        self.assertGreater(summary["copy_gb_per_s"], 0)
+        shapes = {(op["op"], op["shape"]) for op in ops}
+        self.assertIn(("conv2d_forward", "32x32x3 to 32x32x64, 3x3, stride 1x1, pad 1x1"), shapes)
+        self.assertTrue({"conv2d_backward_data", "gram_forward", "lbfgs_measure"} <= {op for op, _ in shapes})
+        self.assertAlmostEqual(sum(op["ms"] * op["calls"] for op in ops), summary["ms"], delta=0.01 * summary["ms"])
+        self.assertRegex(self.swag(*command).stdout, r"(?m)^conv2d_forward +all shapes +7\.0 ")
+        self.assert_mistake(USAGE, ["bench", "fast"], "there are network and ops")
+
     def test_dump_writes_the_tensors_of_an_evaluation(self):
         out = self.path("d.safetensors")
         result = self.swag("dump", "--network", "vgg11", "--weights", "splitmix:7", "--content", self.content,

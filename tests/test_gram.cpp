@@ -72,12 +72,14 @@ TEST_CASE_TEMPLATE("the Gram matrix shows NaN", T, float, double) {
   CHECK(a[0] == 1);
 }
 
-TEST_CASE_TEMPLATE("gram_difference is a - target, and its squared sum", T, float, double) {
+TEST_CASE_TEMPLATE("gram_difference is a - target, its squared sum and its product with a", T, float,
+                   double) {
   const std::vector<double> a{1, 2, 2, 5}, target{0.5, 2, 2, 7};
   GuardedBuffer<T> difference(4);
-  double loss = 0;
-  cpu::gram_difference(&loss, difference.data(), a.data(), target.data(), 2, Stream{});
+  double loss = 0, inner = 0;
+  cpu::gram_difference(&loss, &inner, difference.data(), a.data(), target.data(), 2, Stream{});
   CHECK(loss == 4.25);
+  CHECK(inner == 0.5 - 10);
   CHECK(difference.values() == std::vector<T>{0.5, 0, 0, -2});
   CHECK(difference.intact());
 }
@@ -114,17 +116,20 @@ TEST_CASE("gram_backward with factor 4 / m is the gradient of the squared differ
   auto s = random_vector<double>(params.m * params.d, 1);
   const auto target = naive_gram(random_vector<double>(params.m * params.d, 2), params);
   std::vector<double> difference(25), ignored(25), ds(s.size()), expected(s.size());
-  double loss = 0;
-  cpu::gram_difference(&loss, difference.data(), gram(s, params).data(), target.data(), 5, Stream{});
+  double loss = 0, inner = 0;
+  cpu::gram_difference(&loss, &inner, difference.data(), gram(s, params).data(), target.data(), 5, Stream{});
   cpu::gram_backward(ds.data(), s.data(), difference.data(), 4.0 / params.m, false, nullptr, params,
                      Stream{});
+  double product = 0;  // <ds, S>, which the difference knows
+  for (size_t i = 0; i < s.size(); ++i) product += ds[i] * s[i];
+  CHECK(4 * inner == doctest::Approx(product).epsilon(1e-12));
   for (size_t i = 0; i < s.size(); ++i) {
     const double step = 1e-5, here = s[i];
-    double above = 0, below = 0;
+    double above = 0, below = 0, unused = 0;
     s[i] = here + step;
-    cpu::gram_difference(&above, ignored.data(), gram(s, params).data(), target.data(), 5, Stream{});
+    cpu::gram_difference(&above, &unused, ignored.data(), gram(s, params).data(), target.data(), 5, Stream{});
     s[i] = here - step;
-    cpu::gram_difference(&below, ignored.data(), gram(s, params).data(), target.data(), 5, Stream{});
+    cpu::gram_difference(&below, &unused, ignored.data(), gram(s, params).data(), target.data(), 5, Stream{});
     s[i] = here;
     expected[i] = (above - below) / (2 * step);
   }

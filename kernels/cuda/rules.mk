@@ -2,7 +2,9 @@
 #
 #   NVCC=/path/to/nvcc   CUDA_ARCHITECTURES="75 90"   CUDA=0 (do not build it)
 
-NVCC ?= $(if $(filter 0,$(CUDA)),,$(shell tools/cuda_toolkit.sh 2>/dev/null))
+ifndef NVCC
+NVCC := $(if $(filter 0,$(CUDA)),,$(shell BUILD=$(BUILD) tools/cuda_toolkit.sh 2>/dev/null))
+endif
 # Turing and Hopper in machine code, and text for whatever comes later; all of them: make cuda-all.
 CUDA_ARCHITECTURES ?= 75 90
 all_architectures := 75 80 86 89 90 120
@@ -15,7 +17,20 @@ CUDA_FLAGS = -std=c++17 -O3 -lineinfo -I. -Iinclude -Xcompiler -fPIC,-fvisibilit
 cuda_sources := $(wildcard kernels/*_cuda.cu kernels/*_cuda_*.cu) $(wildcard src/backend_cuda*.cu)
 cuda_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(cuda_sources))
 
+# What has to wait for the CUDA backend: everything where there is a GPU for it, else nothing but `all`.
+gpu := $(if $(NVCC),$(wildcard /dev/nvidia0 /dev/dxg))
+cuda_for_gpu := $(if $(gpu),$(BUILD)/libswag_cuda.so)
+
 .PHONY: cuda cuda-all cuda-spills
+ifneq ($(NVCC),)
+all: $(BUILD)/libswag_cuda.so
+else ifneq ($(CUDA),0)
+all: cuda-hint
+endif
+
+.PHONY: cuda-hint
+cuda-hint: $(BUILD)/swag
+	@echo "built without CUDA: there is no nvcc; tools/cuda_toolkit.sh --install gets one for this folder (CUDA=0: no such line)"
 
 # ptxas says what each kernel takes; the log lies beside the object. A change of architectures is a change.
 $(BUILD)/cuda/architectures: force

@@ -1,4 +1,4 @@
-// `swag bench`: how long one evaluation takes here.
+// `swag bench`: how long one evaluation takes here, and what each of its ops takes of that.
 #include "src/bench.h"
 
 #include <algorithm>
@@ -17,10 +17,14 @@ namespace {
 constexpr Range kSize{1, 32768};
 constexpr Range kRepeat{1, 100000};
 
+using Json = nlohmann::ordered_json;
+
 struct BenchRequest {
   Settings settings;
   int size = 512, repeat = 5;
   bool json = false;
+
+  const char* precision() const { return settings.api.precision == SWAG_DOUBLE ? "double" : "single"; }
 };
 
 int integer_of(const char* option, const std::string& text, const Range& range) {
@@ -31,20 +35,19 @@ int integer_of(const char* option, const std::string& text, const Range& range) 
   }
 }
 
-std::optional<BenchRequest> parse_bench(const Arguments& arguments) {
-  CLI::App app("", "bench network");
-  set_up(app, "swag bench network [--network NAME] [--size N] [--threads N] [--repeat N] [--json]",
-         "Times one evaluation: the image's forward pass, the losses and the pixel gradient, on noise. Style "
-         "and "
-         "content are prepared before, the weights are random unless given.");
+std::optional<BenchRequest> parse_bench(CLI::App& app, std::vector<std::string> more,
+                                        const Arguments& arguments) {
   BenchRequest request;
   std::string size = "512", repeat = "5";
   app.add_option("-s,--size", size, "Side of the square image [512]")->type_name("N");
-  app.add_option("--repeat", repeat, "Evaluations that are timed, after one that is not [5]")->type_name("N");
-  app.add_flag("--json", request.json, "An object a line: every evaluation, then the summary");
-  const OptionSet options(app, {"--network", "--pooling", "--weights", "--seed", "--loss", "--tv-weight",
-                                "--style-layers", "--content-layers", "--smoothing", "--smoothing-layers",
-                                "--temperature", "--entropy", "--device", "--threads", "--precision"});
+  app.add_option("--repeat", repeat, "Evaluations that are timed [5]")->type_name("N");
+  app.add_flag("--json", request.json, "An object a line, the last one the summary");
+  for (const char* name : {"--network", "--pooling", "--weights", "--seed", "--loss", "--tv-weight",
+                           "--style-layers", "--content-layers", "--smoothing", "--smoothing-layers",
+                           "--temperature", "--entropy", "--device", "--threads", "--precision"}) {
+    more.push_back(name);
+  }
+  const OptionSet options(app, more);
   if (!parse(app, arguments)) return std::nullopt;
   request.size = integer_of("--size", size, kSize);
   request.repeat = integer_of("--repeat", repeat, kRepeat);
@@ -60,27 +63,27 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
 }
 
+// ---------------------------------------------------------------- network
+
 void report(const BenchRequest& request, const NetworkBench& result) {
   const Settings& settings = request.settings;
-  const char* precision = settings.api.precision == SWAG_DOUBLE ? "double" : "single";
   const std::vector<double>& all = result.milliseconds;
   const auto [least, most] = std::minmax_element(all.begin(), all.end());
   if (!request.json) {
     std::printf(
         "%s, %dx%d, %s, %s: %.1f ms (median of %zu, %.1f to %.1f), peak memory %.0f MB, arena %.0f MB\n",
-        settings.network.c_str(), request.size, request.size, settings.device.c_str(), precision, median(all),
-        all.size(), *least, *most, static_cast<double>(result.peak_bytes) / 1e6,
+        settings.network.c_str(), request.size, request.size, settings.device.c_str(), request.precision(),
+        median(all), all.size(), *least, *most, static_cast<double>(result.peak_bytes) / 1e6,
         static_cast<double>(result.arena_bytes) / 1e6);
     return;
   }
-  using Json = nlohmann::ordered_json;
   for (size_t i = 0; i < all.size(); ++i) {
     std::printf("%s\n", Json{{"evaluation", i + 1}, {"ms", all[i]}}.dump().c_str());
   }
   const Json summary = {{"network", settings.network},
                         {"size", request.size},
                         {"device", settings.device},
-                        {"precision", precision},
+                        {"precision", request.precision()},
                         {"ms_median", median(all)},
                         {"ms_min", *least},
                         {"ms_max", *most},
@@ -89,15 +92,13 @@ void report(const BenchRequest& request, const NetworkBench& result) {
   std::printf("%s\n", summary.dump().c_str());
 }
 
-}  // namespace
-
-int bench_command(const Arguments& arguments) {
-  if (!arguments.empty() && arguments.front() != "network" && arguments.front()[0] != '-') {
-    throw Error(Status::kUsage, "bench: '" + arguments.front() + "' is no benchmark; there is network");
-  }
-  const size_t words = !arguments.empty() && arguments.front() == "network" ? 1 : 0;
-  const std::optional<BenchRequest> request =
-      parse_bench(Arguments(arguments.begin() + words, arguments.end()));
+int bench_network_command(const Arguments& arguments) {
+  CLI::App app("", "bench network");
+  set_up(
+      app, "swag bench network [--network NAME] [--size N] [--threads N] [--repeat N] [--json]",
+      "Times one evaluation: the image's forward pass, the losses and the pixel gradient, on noise, after "
+      "one that is not timed. Style and content are prepared before, the weights are random unless given.");
+  const std::optional<BenchRequest> request = parse_bench(app, {}, arguments);
   if (!request) return 0;
   const StylizeOptions options = stylize_options(request->settings.options());
   const Model model = make_model(request->settings);
@@ -105,6 +106,121 @@ int bench_command(const Arguments& arguments) {
   const DType dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
   report(*request, bench_network(*backend, model, dtype, options.objective, request->size, request->repeat));
   return 0;
+}
+
+// ---------------------------------------------------------------- ops
+
+/// A line of the table: one op at one shape, or all shapes of an op.
+struct OpLine {
+  std::string op, shape;
+  double calls = 0, milliseconds = 0, flops = 0, bytes = 0;  // of one evaluation
+
+  double gigabytes_per_second() const { return bytes / milliseconds * 1e-6; }
+  double gigaflops() const { return flops / milliseconds * 1e-6; }
+};
+
+std::vector<OpLine> lines_of(const OpsBench& result, int repeat) {
+  std::vector<OpLine> lines;
+  for (const OpTime& op : result.ops) {
+    const double calls = static_cast<double>(op.milliseconds.size()) / repeat;
+    lines.push_back({op.work.op, op.work.shape, calls, median(op.milliseconds) * calls, op.work.flops * calls,
+                     op.work.bytes * calls});
+  }
+  return lines;
+}
+
+std::vector<OpLine> sums_of(const std::vector<OpLine>& lines) {
+  std::vector<OpLine> sums;
+  for (const OpLine& line : lines) {
+    auto sum = std::find_if(sums.begin(), sums.end(), [&](const OpLine& s) { return s.op == line.op; });
+    if (sum == sums.end()) sum = sums.insert(sum, {line.op, "all shapes"});
+    sum->calls += line.calls;
+    sum->milliseconds += line.milliseconds;
+    sum->flops += line.flops;
+    sum->bytes += line.bytes;
+  }
+  std::stable_sort(sums.begin(), sums.end(),
+                   [](const OpLine& a, const OpLine& b) { return a.milliseconds > b.milliseconds; });
+  return sums;
+}
+
+void print_lines(const std::vector<OpLine>& lines, const Peaks& peaks, double total) {
+  for (const OpLine& line : lines) {
+    std::printf("%-24s %-60s %6.1f %10.3f %6.1f%% %8.1f %5.0f%%", line.op.c_str(), line.shape.c_str(),
+                line.calls, line.milliseconds, 100 * line.milliseconds / total, line.gigabytes_per_second(),
+                100e9 * line.gigabytes_per_second() / peaks.bytes_per_second);
+    if (line.flops > 0) {
+      std::printf(" %9.1f %5.0f%%", line.gigaflops(), 100e9 * line.gigaflops() / peaks.flops);
+    }
+    std::printf("\n");
+  }
+}
+
+void report(const BenchRequest& request, const OpsBench& result) {
+  const Settings& settings = request.settings;
+  const Peaks& peaks = result.peaks;
+  const std::vector<OpLine> lines = lines_of(result, request.repeat);
+  double total = 0;
+  for (const OpLine& line : lines) total += line.milliseconds;
+  if (request.json) {
+    for (const OpLine& line : lines) {
+      const Json json = {{"op", line.op},
+                         {"shape", line.shape},
+                         {"calls", line.calls},
+                         {"ms", line.milliseconds / line.calls},
+                         {"gb_per_s", line.gigabytes_per_second()},
+                         {"of_copy_peak", 1e9 * line.gigabytes_per_second() / peaks.bytes_per_second},
+                         {"gflops", line.gigaflops()},
+                         {"of_matrix_peak", 1e9 * line.gigaflops() / peaks.flops}};
+      std::printf("%s\n", json.dump().c_str());
+    }
+    const Json summary = {{"network", settings.network},
+                          {"size", request.size},
+                          {"device", settings.device},
+                          {"precision", request.precision()},
+                          {"ms", total},
+                          {"copy_gb_per_s", peaks.bytes_per_second * 1e-9},
+                          {"matrix_gflops", peaks.flops * 1e-9}};
+    std::printf("%s\n", summary.dump().c_str());
+    return;
+  }
+  std::printf(
+      "%s, %dx%d, %s, %s: %.1f ms in ops; this machine's streaming %.1f GB/s, its matrix product %.1f "
+      "GFLOP/s\n\n",
+      settings.network.c_str(), request.size, request.size, settings.device.c_str(), request.precision(),
+      total, peaks.bytes_per_second * 1e-9, peaks.flops * 1e-9);
+  std::printf("%-24s %-60s %6s %10s %7s %8s %6s %9s %6s\n", "op", "shape", "calls", "ms", "share", "GB/s",
+              "peak", "GFLOP/s", "peak");
+  print_lines(lines, peaks, total);
+  std::printf("\n");
+  print_lines(sums_of(lines), peaks, total);
+}
+
+int bench_ops_command(const Arguments& arguments) {
+  CLI::App app("", "bench ops");
+  set_up(
+      app, "swag bench ops [--network NAME] [--size N] [--threads N] [--repeat N] [--json]",
+      "Times every op of an evaluation and of the optimiser's step after it, where it runs: milliseconds in "
+      "an evaluation (the median call times the number of calls), its share, and the bytes and operations "
+      "that it must at least move and do per second, against the machine's measured peaks.");
+  const std::optional<BenchRequest> request = parse_bench(app, {"--optimizer", "--history"}, arguments);
+  if (!request) return 0;
+  const StylizeOptions options = stylize_options(request->settings.options());
+  const Model model = make_model(request->settings);
+  const auto backend = make_backend(request->settings.device, request->settings.api.threads);
+  report(*request, bench_ops(*backend, model, options, request->size, request->repeat));
+  return 0;
+}
+
+}  // namespace
+
+int bench_command(const Arguments& arguments) {
+  if (arguments.empty() || arguments.front()[0] == '-') return bench_network_command(arguments);
+  const Arguments rest(arguments.begin() + 1, arguments.end());
+  if (arguments.front() == "network") return bench_network_command(rest);
+  if (arguments.front() == "ops") return bench_ops_command(rest);
+  throw Error(Status::kUsage,
+              "bench: '" + arguments.front() + "' is no benchmark; there are network and ops");
 }
 
 }  // namespace swag::cli

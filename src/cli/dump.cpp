@@ -115,13 +115,16 @@ int dump_command(const Arguments& arguments) {
   for (double share : blend) sum += share;
   for (double& share : blend) share /= sum;
 
-  const auto evaluate = [&](DType dtype, const std::vector<std::vector<uint8_t>>* signs) {
-    return dump_objective(*backend, model, dtype, options.objective, content, styles, blend, image, signs);
+  const auto evaluate = [&](Backend& place, DType dtype, const std::vector<std::vector<uint8_t>>* signs) {
+    return dump_objective(place, model, dtype, options.objective, content, styles, blend, image, signs);
   };
   const DType dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
   std::optional<Dump> reference;
-  if (request->double_signs) reference = evaluate(DType::kFloat64, nullptr);
-  write_dump(request->out, evaluate(dtype, reference ? &reference->signs : nullptr), metadata(*request));
+  if (request->double_signs) {  // devices may not know double precision, so their reference is the CPU's
+    reference = evaluate(*make_backend("cpu", api.threads), DType::kFloat64, nullptr);
+  }
+  write_dump(request->out, evaluate(*backend, dtype, reference ? &reference->signs : nullptr),
+             metadata(*request));
   return 0;
 }
 

@@ -46,10 +46,14 @@ void Adam::set_moments(const Tensor& first, const Tensor& second, int64_t steps)
   steps_ = steps;
 }
 
-void Adam::tell(double /*loss*/, const Tensor& gradient) {
+void Adam::measure(GradientReport* report, const Tensor& gradient) {
+  backend_.vector_norms(&report->norms, gradient);
+}
+
+void Adam::tell(double /*loss*/, const GradientReport& report, const Tensor& gradient) {
   assert(same_kind(gradient, x_));
   ++evaluations_;
-  converged_ = backend_.vector_norms(gradient).max_abs == 0;
+  converged_ = report.norms.max_abs == 0;
   if (converged_) return;
   ++iterations_;
   AdamParams params;

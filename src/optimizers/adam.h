@@ -23,9 +23,14 @@ class Adam : public Optimizer {
 
   /// Vectors of the image's size that the optimiser allocates.
   static int vectors(const AdamOptions&) { return 3; }
+  /// All that it allocates, at once.
+  static int64_t bytes(const AdamOptions& options, Backend&, DType dtype, Shape shape) {
+    return VectorStore::bytes(dtype, shape, vectors(options));
+  }
 
   const Tensor& ask() const override { return x_; }
-  void tell(double loss, const Tensor& gradient) override;
+  void measure(GradientReport* report, const Tensor& gradient) override;
+  void tell(double loss, const GradientReport& report, const Tensor& gradient) override;
   bool converged() const override { return converged_; }
   void restart(const Tensor& x) override;
 

@@ -4,14 +4,11 @@
 #include <cassert>
 #include <cmath>
 #include <string>
-#include <utility>
 
 #include "src/error.h"
 
 namespace swag {
 namespace {
-
-constexpr double kLeastCurvature = 1e-10;  // of a pair's <y, s>; torch's
 
 const LbfgsOptions& validated(const LbfgsOptions& options) {
   if (options.history < 1) {
@@ -25,36 +22,47 @@ const LbfgsOptions& validated(const LbfgsOptions& options) {
   return options;
 }
 
+int64_t scalars_bytes(const LbfgsOptions& options) {
+  return lbfgs_scalars(options.history) * int64_t{sizeof(double)};
+}
+
+int64_t scratch_bytes(const LbfgsOptions& options, Backend& backend, DType dtype, Shape shape) {
+  return scalars_bytes(options) + backend.lbfgs_workspace_bytes(options.history, shape, dtype);
+}
+
 }  // namespace
 
 int Lbfgs::vectors(const LbfgsOptions& options) {
   return 2 * options.history + (options.step == LbfgsOptions::Step::kStrongWolfe ? 5 : 3);
 }
 
+int64_t Lbfgs::bytes(const LbfgsOptions& options, Backend& backend, DType dtype, Shape shape) {
+  return VectorStore::bytes(dtype, shape, vectors(options), scratch_bytes(options, backend, dtype, shape));
+}
+
 Lbfgs::Lbfgs(const LbfgsOptions& options, Backend& backend, const Tensor& x)
     : options_(validated(options)),
       backend_(backend),
-      store_(backend, x, vectors(options)),
+      store_(backend, x, vectors(options), scratch_bytes(options, backend, x.dtype, x.shape)),
       ring_(options.history) {
-  for (int slot = 0; slot < options.history; ++slot) {
-    s_.push_back(store_.take());
-    y_.push_back(store_.take());
-  }
-  for (Tensor* tensor : {&point_, &gradient_, &direction_}) *tensor = store_.take();
+  memory_.history = store_.take_rows(2 * options.history);
+  memory_.stride = store_.stride();
+  for (Tensor* tensor : {&memory_.x, &memory_.gradient, &memory_.direction}) *tensor = store_.take();
   if (searches()) {
-    for (Tensor* tensor : {&start_, &best_gradient_}) *tensor = store_.take();
+    for (Tensor* tensor : {&memory_.start, &best_gradient_}) *tensor = store_.take();
   }
-  const size_t basis = static_cast<size_t>(ring_.basis());
-  dots_.assign(basis * basis, 0);
-  coefficients_.assign(basis, 0);
+  memory_.scalars = reinterpret_cast<double*>(store_.scratch());
+  memory_.workspace = store_.scratch() + scalars_bytes(options);
   restart(x);
 }
 
 void Lbfgs::restart(const Tensor& x) {
-  copy_vector(backend_, point_, x);
+  copy_vector(backend_, memory_.x, x);
+  if (searches()) copy_vector(backend_, memory_.start, x);
   forget_history();
   phase_ = Phase::kStart;
   in_line_search_ = false;
+  step_ = 0;
 }
 
 void Lbfgs::forget_history() {
@@ -62,154 +70,120 @@ void Lbfgs::forget_history() {
   fresh_ = true;
 }
 
-void Lbfgs::tell(double loss, const Tensor& gradient) {
-  assert(same_kind(gradient, point_));
+void Lbfgs::measure(GradientReport* report, const Tensor& gradient) {
+  LbfgsMeasureParams params;
+  params.ring = ring_;
+  params.is_first = phase_ == Phase::kStart;
+  params.step = step_;
+  params.trial = next_index_;
+  backend_.lbfgs_measure(report, gradient, memory_, params);
+}
+
+void Lbfgs::tell(double loss, const GradientReport& report, const Tensor& gradient) {
+  assert(same_kind(gradient, memory_.x));
   ++evaluations_;
+  const Trial trial{step_, loss, report, next_index_};
   switch (phase_) {
-    case Phase::kStart: return tell_start(loss, gradient);
-    case Phase::kFixedStep: return tell_fixed_step(loss, gradient);
-    case Phase::kSearch: return tell_search(loss, gradient);
+    case Phase::kStart: return go_on_from(trial, gradient);
+    case Phase::kFixedStep: return tell_fixed_step(trial, gradient);
+    case Phase::kSearch: return tell_search(trial, gradient);
     case Phase::kConverged: return;
   }
 }
 
-void Lbfgs::tell_start(double loss, const Tensor& gradient) {
-  copy_vector(backend_, gradient_, gradient);
-  loss_ = loss;
-  dot(ring_.g(), ring_.g()) = backend_.multi_dot({&gradient_}, {&gradient_})[0];
-  next_step();
-}
-
-void Lbfgs::tell_fixed_step(double loss, const Tensor& gradient) {
-  const double longest = fixed_step_ * backend_.vector_norms(direction_).max_abs;
-  const double change = std::abs(loss - loss_);
-  accept(fixed_step_, loss, gradient);
+void Lbfgs::tell_fixed_step(const Trial& trial, const Tensor& gradient) {
+  const double longest = trial.step * trial.report.longest;
+  const double change = std::abs(trial.loss - current_.loss);
+  ++iterations_;
   phase_ = Phase::kConverged;
-  if (longest > options_.tolerance_change && change >= options_.tolerance_change) next_step();
+  if (longest > options_.tolerance_change && change >= options_.tolerance_change) {
+    go_on_from(trial, gradient);
+  }
 }
 
-void Lbfgs::tell_search(double loss, const Tensor& gradient) {
-  const double slope = backend_.multi_dot({&gradient}, {&direction_})[0];
-  const LineSearch::State state = search_.tell(loss, slope);
+void Lbfgs::tell_search(const Trial& trial, const Tensor& gradient) {
+  if (search_begins_) {
+    search_.start(current_.loss, slope_, step_, options_.tolerance_change / trial.report.longest);
+    search_begins_ = false;
+  }
+  const LineSearch::State state = search_.tell(trial.loss, trial.report.slope);
   const bool best = search_.told_is_best();
+  if (best) best_ = trial;
   switch (state) {
     case LineSearch::State::kSearching:
-      if (best) copy_vector(backend_, best_gradient_, gradient);
-      move_to_step();
+      if (best) {
+        copy_vector(backend_, best_gradient_, gradient);
+        next_index_ = 1 - best_.index;
+      }
+      step_ = search_.step();
+      backend_.lbfgs_move(memory_, step_);
       break;
     case LineSearch::State::kDone:
-      if (!best) move_to_step();
-      accept(search_.step(), search_.best_loss(), best ? gradient : best_gradient_);
-      next_step();
+      ++iterations_;
+      go_on_from(best_, best ? gradient : best_gradient_);
       break;
-    case LineSearch::State::kFailed:
-      copy_vector(backend_, point_, start_);
-      retry_without_history();
-      break;
+    case LineSearch::State::kFailed: retry_from_start(); break;
   }
   in_line_search_ = state != LineSearch::State::kDone && phase_ == Phase::kSearch;
 }
 
-/// point_ lies `step` along the direction and becomes the current point, with its loss and gradient.
-void Lbfgs::accept(double step, double loss, const Tensor& gradient) {
-  backend_.linear_combination(direction_, {step}, {&direction_});            // s
-  backend_.linear_combination(gradient_, {1, -1}, {&gradient, &gradient_});  // y
-  remember_pair(gradient);
-  copy_vector(backend_, gradient_, gradient);
-  loss_ = loss;
-  ++iterations_;
-}
-
-/// Takes s and y, which lie in direction_ and gradient_, into the history, and updates the dot products.
-void Lbfgs::remember_pair(const Tensor& gradient) {
-  const Tensor &s = direction_, &y = gradient_;
-  std::vector<const Tensor*> basis;
-  std::vector<int> position;  // of each of them in the matrix
-  for (int slot = 0; slot < ring_.size(); ++slot) {
-    basis.insert(basis.end(), {&s_[slot], &y_[slot]});
-    position.insert(position.end(), {ring_.s(slot), ring_.y(slot)});
+/// The trial becomes the current point: takes its pair, finds a direction and moves along it, or converges.
+/// Where the history's direction is no good, the history goes, and steepest descent has its turn.
+void Lbfgs::go_on_from(const Trial& trial, const Tensor& gradient) {
+  current_ = trial;
+  const GradientReport& report = trial.report;
+  LbfgsStepParams params;
+  params.ring = ring_;
+  params.trial = trial.index;
+  params.keeps_pair = report.curvature > kLbfgsLeastCurvature;
+  params.accepted = trial.step;
+  double slope = report.next_slope;
+  if (!descends(slope)) {
+    const bool misled = ring_.size() > 0 || params.keeps_pair;
+    forget_history();
+    params.ring = ring_;
+    params.trial = -1;
+    params.keeps_pair = false;
+    slope = misled ? -report.square : 0;
   }
-  const size_t old = basis.size(), columns = old + 3;
-  basis.insert(basis.end(), {&s, &y, &gradient});
-  const std::vector<double> products = backend_.multi_dot({&s, &y, &gradient}, basis);
-  const auto store = [&](size_t row, int a, size_t column, int b) {
-    dot(a, b) = dot(b, a) = products[row * columns + column];
-  };
-
-  for (size_t column = 0; column < old; ++column) store(2, ring_.g(), column, position[column]);
-  store(2, ring_.g(), old + 2, ring_.g());
-  if (!(products[old + 1] > kLeastCurvature)) return;
-
-  const int slot = ring_.push();
-  position.insert(position.end(), {ring_.s(slot), ring_.y(slot), ring_.g()});
-  for (size_t column = 0; column < columns; ++column) {  // the new pair comes last, over its slot's old one
-    store(0, ring_.s(slot), column, position[column]);
-    store(1, ring_.y(slot), column, position[column]);
-  }
-  std::swap(s_[slot], direction_);
-  std::swap(y_[slot], gradient_);
-}
-
-/// From the current point: finds a direction and moves along it, or converges.
-void Lbfgs::next_step() {
+  const bool flat = !searches() && !(report.norms.max_abs > options_.tolerance_grad);
+  if (std::isfinite(trial.loss) && !flat && descends(slope)) return take_step(params, gradient, slope);
   phase_ = Phase::kConverged;
-  if (!std::isfinite(loss_)) return;
-  double step = options_.learning_rate;
-  if (fresh_ || !searches()) {
-    const VectorNorms norms = backend_.vector_norms(gradient_);
-    if (!searches() && !(norms.max_abs > options_.tolerance_grad)) return;
-    if (fresh_) step *= std::min(1.0, 1 / norms.sum_abs);
-  }
-  if (!find_direction()) {
-    retry_without_history();
-    return;
-  }
-  fresh_ = false;
-  if (searches()) {
-    phase_ = Phase::kSearch;
-    copy_vector(backend_, start_, point_);
-    search_.start(loss_, slope_, step, options_.tolerance_change / backend_.vector_norms(direction_).max_abs);
-    move_to_step();
-  } else {
-    phase_ = Phase::kFixedStep;
-    fixed_step_ = step;
-    backend_.linear_combination(point_, {1, step}, {&point_, &direction_});
-  }
+  if (searches() && trial.step != step_) backend_.lbfgs_move(memory_, trial.step);
 }
 
-/// The current direction is no good: once more with steepest descent, unless that is what it was.
-void Lbfgs::retry_without_history() {
-  const bool history_misled = ring_.size() > 0;
+/// No lower loss was found along the direction.
+void Lbfgs::retry_from_start() {
+  const bool misled = ring_.size() > 0;
   forget_history();
-  phase_ = Phase::kConverged;
-  if (history_misled) next_step();
-}
-
-/// Forms the direction and its slope; false when the loss does not fall along it.
-bool Lbfgs::find_direction() {
-  two_loop(coefficients_.data(), dots_.data(), ring_);
-  std::vector<double> used;
-  std::vector<const Tensor*> basis;
-  slope_ = 0;
-  const auto use = [&](int position, const Tensor& vector) {
-    used.push_back(coefficients_[static_cast<size_t>(position)]);
-    basis.push_back(&vector);
-    slope_ += used.back() * dot(position, ring_.g());
-  };
-  for (int slot = 0; slot < ring_.size(); ++slot) {
-    use(ring_.s(slot), s_[slot]);
-    use(ring_.y(slot), y_[slot]);
+  const double slope = misled ? -current_.report.square : 0;
+  if (descends(slope)) {
+    LbfgsStepParams params;
+    params.ring = ring_;
+    params.trial = -1;
+    take_step(params, memory_.gradient, slope);
+  } else {
+    phase_ = Phase::kConverged;
+    copy_vector(backend_, memory_.x, memory_.start);
   }
-  use(ring_.g(), gradient_);
-  const double least = searches() ? 0 : options_.tolerance_change;
-  if (!(slope_ < -least) || !std::isfinite(slope_)) return false;
-  backend_.linear_combination(direction_, used, basis);
-  return true;
 }
 
-/// To the search's trial step, or the one it accepted.
-void Lbfgs::move_to_step() {
-  backend_.linear_combination(point_, {1, search_.step()}, {&start_, &direction_});
+/// Along a direction of this slope at the current point.
+void Lbfgs::take_step(LbfgsStepParams params, const Tensor& gradient, double slope) {
+  step_ = options_.learning_rate;
+  if (fresh_) step_ *= std::min(1.0, 1 / current_.report.norms.sum_abs);
+  fresh_ = false;
+  slope_ = slope;
+  params.step = step_;
+  backend_.lbfgs_step(memory_, gradient, params);
+  if (params.keeps_pair) ring_.push();
+  phase_ = searches() ? Phase::kSearch : Phase::kFixedStep;
+  search_begins_ = searches();
+}
+
+bool Lbfgs::descends(double slope) const {
+  const double least = searches() ? 0 : options_.tolerance_change;
+  return slope < -least && std::isfinite(slope);
 }
 
 }  // namespace swag

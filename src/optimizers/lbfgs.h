@@ -1,19 +1,13 @@
 // L-BFGS (Nocedal & Wright, algorithm 7.5), step for step as torch.optim.LBFGS, organised for little traffic.
 //
-// One iteration with direction d, accepted step t and new gradient g':
-//   s = t d,  y = g' - g;                   the pair is kept if <y, s> > 1e-10
-//   dots of s, y and g' with the history    one pass over it (multi_dot); their matrix is kept in double
-//   d = -H g' from the two-loop recursion   on coefficients (two_loop.h), then one linear combination
-// The history's vectors are never copied: an accepted pair trades places with the oldest one.
+// What it does to vectors is kernels/lbfgs.h: all of it on the backend, in three launches an evaluation. Here
+// is what it decides by, on the report of each gradient.
 //
 // Memory: 2 * history + 3 vectors of the image's size (the pairs, point, gradient, direction), and 2 more for
-// the line search (its start, the gradient of its best point). All of it is allocated once.
+// the line search (its start, the gradient of its best point), with the scalars in one allocation.
 #pragma once
-#include <vector>
-
 #include "src/optimizers/line_search.h"
 #include "src/optimizers/optimizer.h"
-#include "src/optimizers/two_loop.h"
 #include "src/optimizers/vectors.h"
 
 namespace swag {
@@ -46,9 +40,12 @@ class Lbfgs : public Optimizer {
 
   /// Vectors of the image's size that the optimiser allocates.
   static int vectors(const LbfgsOptions& options);
+  /// All that it allocates, at once.
+  static int64_t bytes(const LbfgsOptions& options, Backend& backend, DType dtype, Shape shape);
 
-  const Tensor& ask() const override { return point_; }
-  void tell(double loss, const Tensor& gradient) override;
+  const Tensor& ask() const override { return memory_.x; }
+  void measure(GradientReport* report, const Tensor& gradient) override;
+  void tell(double loss, const GradientReport& report, const Tensor& gradient) override;
   bool in_line_search() const override { return in_line_search_; }
   bool converged() const override { return phase_ == Phase::kConverged; }
   void restart(const Tensor& x) override;
@@ -61,19 +58,23 @@ class Lbfgs : public Optimizer {
     kConverged,
   };
 
-  void tell_start(double loss, const Tensor& gradient);
-  void tell_fixed_step(double loss, const Tensor& gradient);
-  void tell_search(double loss, const Tensor& gradient);
-  void accept(double step, double loss, const Tensor& gradient);
-  void remember_pair(const Tensor& gradient);
+  /// An evaluated point that may become the current one.
+  struct Trial {
+    double step = 0;  // along the direction; 0: there is none yet
+    double loss = 0;
+    GradientReport report;
+    int index = 0;  // of its dot products and coefficients in the backend's memory
+  };
+
+  void tell_fixed_step(const Trial& trial, const Tensor& gradient);
+  void tell_search(const Trial& trial, const Tensor& gradient);
+  void go_on_from(const Trial& trial, const Tensor& gradient);
+  void retry_from_start();
+  void take_step(LbfgsStepParams params, const Tensor& gradient, double slope);
   void forget_history();
-  void next_step();
-  void retry_without_history();
-  bool find_direction();
-  void move_to_step();
 
   bool searches() const { return options_.step == LbfgsOptions::Step::kStrongWolfe; }
-  double& dot(int a, int b) { return dots_[static_cast<size_t>(a * ring_.basis() + b)]; }
+  bool descends(double slope) const;
 
   LbfgsOptions options_;
   Backend& backend_;
@@ -81,20 +82,18 @@ class Lbfgs : public Optimizer {
   bool in_line_search_ = false;
 
   VectorStore store_;
-  Tensor point_;                  // what ask() returns, at one address for good
-  Tensor gradient_;               // at the current point
-  Tensor direction_;              // d, then s of the step along it
-  Tensor start_, best_gradient_;  // of the line search
-  std::vector<Tensor> s_, y_;     // the history, by slot
+  LbfgsMemory memory_;    // its x is what ask() returns, at one address for good
+  Tensor best_gradient_;  // of the line search
   HistoryRing ring_;
-  std::vector<double> dots_;          // (basis, basis), see two_loop.h
-  std::vector<double> coefficients_;  // (basis), of the direction
 
   LineSearch search_;
-  double loss_ = 0;        // at the current point
-  double slope_ = 0;       // <gradient, direction>
-  double fixed_step_ = 0;  // t, that of the move under way
-  bool fresh_ = true;      // the next direction is the first, or the first after dropping the history
+  bool search_begins_ = false;  // at the next answer, which says how long the direction is
+  Trial current_;               // that was accepted last
+  Trial best_;                  // of the line search so far
+  double slope_ = 0;            // <gradient, direction> at the current point
+  double step_ = 0;             // of the trial that waits for its answer, along the direction
+  int next_index_ = 0;          // of that trial
+  bool fresh_ = true;           // the next direction is the first, or the first after dropping the history
 };
 
 }  // namespace swag

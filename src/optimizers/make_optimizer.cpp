@@ -26,4 +26,11 @@ int optimizer_vectors(const OptimizerOptions& options) {
   return std::visit(Count{}, options);
 }
 
+int64_t optimizer_bytes(const OptimizerOptions& options, Backend& backend, DType dtype, Shape shape) {
+  if (const auto* lbfgs = std::get_if<LbfgsOptions>(&options)) {
+    return Lbfgs::bytes(*lbfgs, backend, dtype, shape);
+  }
+  return Adam::bytes(std::get<AdamOptions>(options), backend, dtype, shape);
+}
+
 }  // namespace swag

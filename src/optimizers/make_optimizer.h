@@ -18,5 +18,7 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, Backe
 
 /// Vectors of the image's size that make_optimizer allocates.
 int optimizer_vectors(const OptimizerOptions& options);
+/// All that it allocates, at once.
+int64_t optimizer_bytes(const OptimizerOptions& options, Backend& backend, DType dtype, Shape shape);
 
 }  // namespace swag

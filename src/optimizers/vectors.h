@@ -1,4 +1,5 @@
-// The vectors of an optimiser: dense tensors of one shape and dtype, side by side in one allocation.
+// The memory of an optimiser: dense tensors of one shape and dtype, side by side in one allocation, and
+// whatever scratch comes behind them.
 #pragma once
 #include <cassert>
 #include <cstdint>
@@ -20,30 +21,40 @@ inline void copy_vector(Backend& backend, const Tensor& destination, const Tenso
 
 class VectorStore {
  public:
-  /// Room for `count` vectors like `like`. Throws Error(kMemory).
-  VectorStore(Backend& backend, const Tensor& like, int count)
+  /// Bytes of a store of `count` vectors and scratch.
+  static int64_t bytes(DType dtype, Shape shape, int count, int64_t scratch_bytes = 0) {
+    return aligned(shape.count() * size_of(dtype)) * count + aligned(scratch_bytes);
+  }
+
+  /// Room for `count` vectors like `like`, and scratch. Throws Error(kMemory).
+  VectorStore(Backend& backend, const Tensor& like, int count, int64_t scratch_bytes = 0)
       : like_(like),
         left_(count),
-        stride_((vector_bytes(like) + kAlignment - 1) / kAlignment * kAlignment),
-        buffer_(backend, stride_ * count),
-        next_(static_cast<char*>(buffer_.data())) {}
+        buffer_(backend, bytes(like.dtype, like.shape, count, scratch_bytes)),
+        next_(static_cast<char*>(buffer_.data())),
+        scratch_(next_ + aligned(vector_bytes(like)) * count) {}
 
   /// The next one, not cleared.
-  Tensor take() {
-    assert(left_ > 0);
-    --left_;
+  Tensor take() { return take_rows(1); }
+  /// The next `rows` ones: the first of them, each stride() elements after the one before.
+  Tensor take_rows(int rows) {
+    assert(left_ >= rows);
+    left_ -= rows;
     const Tensor vector(next_, like_.dtype, like_.shape);
-    next_ += stride_;
+    next_ += aligned(vector_bytes(like_)) * rows;
     return vector;
   }
+  int64_t stride() const { return aligned(vector_bytes(like_)) / size_of(like_.dtype); }
+
+  char* scratch() const { return scratch_; }
 
  private:
   static constexpr int64_t kAlignment = 64;
+  static int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
   Tensor like_;
   int left_;
-  int64_t stride_;
   Buffer buffer_;
-  char* next_;
+  char *next_, *scratch_;
 };
 
 }  // namespace swag

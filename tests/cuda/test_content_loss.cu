@@ -16,14 +16,11 @@ struct Loss {
 
 Loss content_loss(const DeviceBuffer<float>& s, const DeviceBuffer<float>& target) {
   test::Workspace workspace(cuda::content_loss_workspace_bytes());
-  DeviceBuffer<double> loss(1), inner(1), alone(1);
+  DeviceBuffer<double> loss(1), inner(1);
   const auto count = static_cast<int64_t>(s.size());
   cuda::content_loss_forward(loss.data(), inner.data(), s.data(), target.data(), workspace.data(), count,
                              Stream{});
-  cuda::content_loss_forward(alone.data(), nullptr, s.data(), target.data(), workspace.data(), count,
-                             Stream{});
   CHECK((loss.intact() && inner.intact() && workspace.intact()));
-  CHECK(test::same_bytes(alone.values(), loss.values()));
   return {loss.value(), inner.value()};
 }
 
@@ -52,8 +49,7 @@ TEST_CASE("cuda content loss agrees with the CPU on all sizes and addresses") {
                  target = random_vector<float>(count, 2, 0.9, 1.1);
       const DeviceBuffer<float> device_s(s, shift), device_target(target, shift);
       double expected = 0, inner = 0;
-      cpu::content_loss_forward(&expected, s.data(), target.data(), count, Stream{});
-      for (int64_t i = 0; i < count; ++i) inner += (static_cast<double>(s[i]) - target[i]) * s[i];
+      cpu::content_loss_forward(&expected, &inner, s.data(), target.data(), count, Stream{});
       const Loss loss = content_loss(device_s, device_target);
       CHECK(std::abs(loss.loss - expected) <= 1e-12 * expected);
       CHECK(std::abs(loss.inner - inner) <= 1e-12 * static_cast<double>(count));
@@ -81,8 +77,8 @@ TEST_CASE("cuda content loss: more than a grid at once, twice the same bytes, an
   DeviceBuffer<float> device_s(s);
   const Loss first = content_loss(device_s, target), second = content_loss(device_s, target);
   CHECK(test::same_bytes(&first, &second, 1));
-  double expected = 0;
-  cpu::content_loss_forward(&expected, s.data(), target.values().data(), count, Stream{});
+  double expected = 0, inner = 0;
+  cpu::content_loss_forward(&expected, &inner, s.data(), target.values().data(), count, Stream{});
   CHECK(std::abs(first.loss - expected) <= 1e-12 * expected);
   s[count - 1] = std::numeric_limits<float>::quiet_NaN();
   device_s.upload(s);

@@ -67,6 +67,8 @@ Options& mutable_options() {
   return instance;
 }
 
+int driver_version() { return options().driver_version < 0 ? CUDART_VERSION : options().driver_version; }
+
 }  // namespace
 
 const Architecture* find_architecture(const std::string& name) {
@@ -95,6 +97,9 @@ using namespace emulator;
 
 cudaError_t cudaGetDeviceCount(int* count) {
   if (!count) return fail(cudaErrorInvalidValue);
+  *count = 0;
+  if (driver_version() < CUDART_VERSION) return fail(cudaErrorInsufficientDriver);
+  if (options().devices < 1) return fail(cudaErrorNoDevice);
   *count = 1;
   return begin_call();
 }
@@ -200,11 +205,15 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
 
 cudaError_t cudaDriverGetVersion(int* version) {
   if (!version) return fail(cudaErrorInvalidValue);
-  *version = CUDART_VERSION;
+  *version = driver_version();
   return cudaSuccess;
 }
 
-cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  if (!version) return fail(cudaErrorInvalidValue);
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   if (!free || !total) return fail(cudaErrorInvalidValue);

@@ -39,6 +39,8 @@ struct Options {
   bool report = true;     // findings go to stderr as they are made
   std::string architecture = "sm_90";
   size_t device_bytes = size_t{8} << 30;  // cudaMalloc fails beyond
+  int devices = 1;                        // 0: as on a machine without a GPU
+  int driver_version = -1;                // 12020 for CUDA 12.2; 0: no driver; -1: the runtime's own
   unsigned max_findings = 100;
 };
 

@@ -21,21 +21,25 @@ namespace {
 
 constexpr size_t kReservation = size_t{16} << 30;
 constexpr size_t kLeastReservation = size_t{256} << 20;
-constexpr size_t kPoisonKept = size_t{256}
-                               << 20;  // freed bytes that stay filled; older ones go back to the system
+// Freed memory rests, filled, before its place is given to another, so that late uses are seen. Not for
+// longer than this: changing the protection of memory costs by what of it has been used.
+constexpr size_t kRestingBytes = size_t{32} << 20;
+constexpr size_t kRestingCount = 1000;
 constexpr int kPoison = 0xff;
 
 struct Heap {
   std::recursive_mutex mutex;
   std::map<uintptr_t, Allocation> allocations;  // by address; freed ones too, until their place is taken
   std::map<uintptr_t, NamedRange> names;
-  std::deque<uintptr_t> poisoned;  // freed allocations that still hold their poison
-  size_t poisoned_bytes = 0;
-  uintptr_t next = 0;  // where the untouched part begins
+  std::deque<uintptr_t> resting;  // freed allocations, the oldest first
+  size_t resting_bytes = 0;
+  uintptr_t end = 0;  // of all that was ever handed out
   size_t in_use = 0;
   unsigned count = 0;
-  unsigned open = 0;  // to all threads: OpenDeviceMemory alive
-  bool closed = false;
+  unsigned open = 0;        // OpenDeviceMemory alive, for all of it and to all threads
+  unsigned parts_open = 0;  // and for a part
+  bool closed = false;      // but for `parts`
+  std::vector<std::pair<uintptr_t, size_t>> parts;
 };
 
 // A protection key gives each thread a switch of its own for the pages that carry the key, without a system
@@ -67,20 +71,29 @@ size_t page_bytes() {
 
 uintptr_t rounded_up(uintptr_t value, size_t to) { return (value + to - 1) / to * to; }
 
-/// Opens or closes device memory as options and OpenDeviceMemory want it. Without a key that takes long when
-/// much memory is in use: the system goes through its pages.
+void set_protection(uintptr_t begin, size_t bytes, bool open) {
+  mprotect(reinterpret_cast<void*>(begin), bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+}
+
+/// Opens or closes the whole range, as options and OpenDeviceMemory want it. Without a key it costs by the pages
+/// in use, so where a part is enough only that part is opened.
 void protect(Heap& h) {
   if (!device_range.begin) return;
-  const bool close = options().check && h.open == 0;
-  if (close == h.closed) return;
-  void* const memory = reinterpret_cast<void*>(device_range.begin);
-  const size_t bytes = device_range.end - device_range.begin;
-  if (device_key >= 0) {
-    set_key(memory, bytes, close ? device_key.load() : 0);
-  } else {
-    mprotect(memory, bytes, close ? PROT_NONE : PROT_READ | PROT_WRITE);
+  // While a part is open the whole is not closed: that part may be in it.
+  const bool open = !options().check || h.open > 0 || (!h.closed && h.parts_open > 0);
+  if (open == h.closed) {
+    const size_t bytes = device_range.end - device_range.begin;
+    if (device_key >= 0) {
+      set_key(reinterpret_cast<void*>(device_range.begin), bytes, open ? 0 : device_key.load());
+    } else {
+      set_protection(device_range.begin, bytes, open);
+    }
+    h.closed = !open;
+    h.parts.clear();
   }
-  h.closed = close;
+  if (!h.closed || h.parts_open > 0) return;
+  for (const auto& [begin, bytes] : h.parts) set_protection(begin, bytes, false);
+  h.parts.clear();
 }
 
 void reserve(Heap& h) {
@@ -97,7 +110,7 @@ void reserve(Heap& h) {
     device_range.begin = reinterpret_cast<uintptr_t>(memory);
     device_range.end = device_range.begin + bytes;
     device_range.state = static_cast<uint8_t*>(state);
-    h.next = device_range.begin + kGuardBytes;
+    h.end = device_range.begin;
     const int key = allocate_key();
     if (key >= 0 && set_key(memory, bytes, key) && set_key(memory, bytes, 0)) device_key = key;
     return protect(h);
@@ -119,15 +132,8 @@ void set_state(uintptr_t address, size_t bytes, bool written) {
 
 void clear_state(uintptr_t address, size_t bytes) { std::memset(state_of(address), 0, (bytes + 3) / 4); }
 
-/// Room for `bytes` and guards at the end of what is used, or where freed allocations lie; 0 when there is
-/// none.
+/// The first room for `bytes` and guards; 0 when there is none.
 uintptr_t find_room(Heap& h, size_t bytes) {
-  const uintptr_t address = rounded_up(h.next, kAllocationAlignment);
-  if (address + bytes + kGuardBytes <= device_range.end) {
-    h.next = address + bytes + kGuardBytes;
-    return address;
-  }
-  // Gaps between live allocations: from the end of one to the start of the next.
   uintptr_t gap = device_range.begin;
   const auto take = [&](uintptr_t end) -> uintptr_t {
     const uintptr_t begin = rounded_up(gap + kGuardBytes, kAllocationAlignment);
@@ -135,31 +141,31 @@ uintptr_t find_room(Heap& h, size_t bytes) {
   };
   uintptr_t found = 0;
   for (const auto& [begin, allocation] : h.allocations) {
-    if (allocation.freed) continue;
+    if (allocation.freed && !allocation.resting) continue;
     if ((found = take(begin))) break;
     gap = begin + allocation.bytes;
   }
   if (!found) found = take(device_range.end);
   if (!found) return 0;
   for (auto it = h.allocations.begin(); it != h.allocations.end();) {
-    const bool overlaps =
-        it->second.freed && it->first < found + bytes && it->first + it->second.bytes > found;
+    const bool overlaps = it->first < found + std::max<size_t>(bytes, 1) &&
+                          it->first + std::max<size_t>(it->second.bytes, 1) > found;
     it = overlaps ? h.allocations.erase(it) : std::next(it);
   }
+  h.end = std::max(h.end, found + bytes);
   return found;
 }
 
-/// Gives the pages of the oldest freed allocations back, so that a program which allocates in a loop stays
-/// small.
-void limit_poison(Heap& h) {
-  while (h.poisoned_bytes > kPoisonKept && !h.poisoned.empty()) {
-    const auto it = h.allocations.find(h.poisoned.front());
-    h.poisoned.pop_front();
-    if (it == h.allocations.end() || !it->second.freed) continue;
-    const uintptr_t begin = rounded_up(it->first, page_bytes());
-    const uintptr_t end = (it->first + it->second.bytes) / page_bytes() * page_bytes();
+/// Ends the rest of the oldest freed allocations, and gives whole pages of theirs back to the system.
+void limit_resting(Heap& h) {
+  while (h.resting_bytes > kRestingBytes || h.resting.size() > kRestingCount) {
+    Allocation& allocation = h.allocations.at(h.resting.front());
+    h.resting.pop_front();
+    allocation.resting = false;
+    h.resting_bytes -= allocation.bytes;
+    const uintptr_t begin = rounded_up(allocation.address, page_bytes());
+    const uintptr_t end = (allocation.address + allocation.bytes) / page_bytes() * page_bytes();
     if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-    h.poisoned_bytes -= std::min(h.poisoned_bytes, it->second.bytes);
   }
 }
 
@@ -187,7 +193,7 @@ void* device_allocate(size_t bytes, const void* site) {
   allocation.site = site;
   h.allocations[address] = allocation;
   h.in_use += bytes;
-  const OpenDeviceMemory open;
+  const OpenDeviceMemory open(reinterpret_cast<void*>(address), bytes);
   std::memset(reinterpret_cast<void*>(address), kPoison, bytes);
   if (options().check) set_state(address, bytes, false);
   return reinterpret_cast<void*>(address);
@@ -202,14 +208,15 @@ bool device_free(void* pointer) {
   Allocation& allocation = it->second;
   allocation.freed = true;
   h.in_use -= allocation.bytes;
-  const OpenDeviceMemory open;
+  const OpenDeviceMemory open(pointer, allocation.bytes);
   std::memset(pointer, kPoison, allocation.bytes);
   if (options().check) clear_state(address, allocation.bytes);
   h.names.erase(h.names.lower_bound(address),
                 h.names.lower_bound(address + std::max<size_t>(allocation.bytes, 1)));
-  h.poisoned.push_back(address);
-  h.poisoned_bytes += allocation.bytes;
-  limit_poison(h);
+  allocation.resting = true;
+  h.resting.push_back(address);
+  h.resting_bytes += allocation.bytes;
+  limit_resting(h);
   return true;
 }
 
@@ -315,16 +322,31 @@ NamedRange find_name(uintptr_t address) {
 }
 
 OpenDeviceMemory::OpenDeviceMemory(To whom) {
-  if (whom == To::kThisThread && device_key >= 0) {
-    key_ = device_key;
-    rights_ = rights(key_);
-    if (rights_ != 0) set_rights(key_, 0);
-    return;
-  }
+  if (whom == To::kThisThread && open_to_this_thread()) return;
   Heap& h = heap();
   const std::lock_guard<std::recursive_mutex> lock(h.mutex);
   ++h.open;
   protect(h);
+}
+
+OpenDeviceMemory::OpenDeviceMemory(const void* pointer, size_t bytes) : all_(false) {
+  if (open_to_this_thread()) return;
+  Heap& h = heap();
+  const std::lock_guard<std::recursive_mutex> lock(h.mutex);
+  ++h.parts_open;
+  if (!h.closed || bytes == 0 || !is_device_address(pointer)) return;
+  const auto address = reinterpret_cast<uintptr_t>(pointer);
+  const uintptr_t begin = address / page_bytes() * page_bytes();
+  h.parts.emplace_back(begin, rounded_up(address + bytes, page_bytes()) - begin);
+  set_protection(begin, h.parts.back().second, true);
+}
+
+bool OpenDeviceMemory::open_to_this_thread() {
+  if (device_key < 0) return false;
+  key_ = device_key;
+  rights_ = rights(key_);
+  if (rights_ != 0) set_rights(key_, 0);
+  return true;
 }
 
 OpenDeviceMemory::~OpenDeviceMemory() {
@@ -334,7 +356,7 @@ OpenDeviceMemory::~OpenDeviceMemory() {
   }
   Heap& h = heap();
   const std::lock_guard<std::recursive_mutex> lock(h.mutex);
-  --h.open;
+  --(all_ ? h.open : h.parts_open);
   protect(h);
 }
 
@@ -343,7 +365,7 @@ void memory_options_changed(bool check_begins) {
   const std::lock_guard<std::recursive_mutex> lock(h.mutex);
   if (!device_range.begin) return;
   if (check_begins) {  // nobody has watched: what is allocated may have been written
-    const size_t used = std::min<size_t>(h.next + kGuardBytes, device_range.end) - device_range.begin;
+    const size_t used = rounded_up(h.end, kAllocationAlignment) - device_range.begin;
     std::memset(device_range.state, 0, used / 4);
     for (const auto& [address, allocation] : h.allocations) {
       if (!allocation.freed) set_state(address, allocation.bytes, true);

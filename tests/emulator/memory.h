@@ -20,6 +20,7 @@ struct Allocation {
   unsigned number = 0;         // from 1, in the order of allocation
   const void* site = nullptr;  // of the cudaMalloc
   bool freed = false;
+  bool resting = false;  // freed, and its place not yet given to another
 };
 
 struct DeviceRange {             // for the hooks: plain numbers
@@ -60,12 +61,17 @@ NamedRange find_name(uintptr_t address);
 class OpenDeviceMemory {
  public:
   enum class To { kThisThread, kAllThreads };
-  explicit OpenDeviceMemory(To whom = To::kThisThread);
+  explicit OpenDeviceMemory(To whom = To::kThisThread);  // all of it
+  /// These bytes at least, as far as they are of the device.
+  OpenDeviceMemory(const void* address, size_t bytes);
   ~OpenDeviceMemory();
   OpenDeviceMemory(const OpenDeviceMemory&) = delete;
   OpenDeviceMemory& operator=(const OpenDeviceMemory&) = delete;
 
  private:
+  bool open_to_this_thread();
+
+  bool all_ = true;      // or a part
   int key_ = -1;         // by which it was opened to this thread; -1: it was opened to all
   unsigned rights_ = 0;  // of this thread before
 };

@@ -58,7 +58,7 @@ void copy_row(const Copy& copy, char* to, const char* from) {
 }
 
 void run_copy(const Copy& copy) {
-  const OpenDeviceMemory open;
+  const OpenDeviceMemory open_to(copy.to, copy.to_bytes()), open_from(copy.from, copy.from_bytes());
   for (size_t row = 0; row < copy.height; ++row) {
     copy_row(copy, static_cast<char*>(copy.to) + row * copy.to_pitch,
              static_cast<const char*>(copy.from) + row * copy.from_pitch);
@@ -154,7 +154,7 @@ cudaError_t fill(void* to, size_t pitch, int value, size_t width, size_t height,
   if (const cudaError_t error = check_device_range(to, pitch * (height - 1) + width, call, site))
     return fail(error);
   issue(stream, [=] {
-    const OpenDeviceMemory open;
+    const OpenDeviceMemory open(to, pitch * (height - 1) + width);
     for (size_t row = 0; row < height; ++row) {
       char* const begin = static_cast<char*>(to) + row * pitch;
       std::memset(begin, value, width);

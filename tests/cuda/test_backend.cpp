@@ -1,0 +1,238 @@
+// The CUDA backend as the library uses it: single ops, whole networks, a stylisation. Compiled once, linked
+// with the backend for a GPU or with the one for the emulator.
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <set>
+
+#include "src/device_plugin.h"
+#include "src/error.h"
+#include "src/evaluation.h"
+#include "src/pixels.h"
+#include "tests/backend_cases.h"
+#include "tests/golden.h"
+
+namespace swag {
+namespace {
+
+using test::Golden;
+
+/// The first device, or null, after saying why.
+std::unique_ptr<Backend> device_backend() {
+  try {
+    return swag_cuda_plugin()->make_backend(0);
+  } catch (const Error& error) {
+    std::printf("SKIP: %s\n", error.what());
+    return nullptr;
+  }
+}
+
+#define REQUIRE_BACKEND(name)                             \
+  const std::unique_ptr<Backend> name = device_backend(); \
+  if (!name) return
+
+}  // namespace
+
+TEST_CASE("the CUDA backend runs each op on its tensors") {
+  REQUIRE_BACKEND(backend);
+  test::check_network_ops<float>(*backend);
+  test::check_loss_ops<float>(*backend);
+  test::check_convolution_and_optimiser_ops<float>(*backend);
+  test::check_lbfgs_ops<float>(*backend);
+}
+
+TEST_CASE("the CUDA backend's memory is aligned, copied and cleared, and given back") {
+  REQUIRE_BACKEND(backend);
+  const int64_t before = backend->available_bytes();
+  {
+    const std::vector<int> host{1, 2, 3, 4};
+    std::vector<int> back(4);
+    const Buffer first(*backend, 16), second(*backend, 16), large(*backend, int64_t{64} << 20);
+    for (const Buffer* buffer : {&first, &second, &large}) {
+      CHECK(reinterpret_cast<uintptr_t>(buffer->data()) % 64 == 0);
+    }
+    CHECK(backend->available_bytes() <= before - (int64_t{64} << 20));
+    backend->upload(first.data(), host.data(), 16);
+    backend->copy(second.data(), first.data(), 16);
+    backend->zero(second.data(), 8);
+    backend->download(back.data(), second.data(), 16);
+    CHECK(back == std::vector<int>{0, 0, 3, 4});
+    backend->upload(first.data(), host.data(), 0);
+    backend->download(back.data(), first.data(), 0);
+    backend->copy(second.data(), first.data(), 0);
+    backend->zero(first.data(), 0);
+  }
+  CHECK(backend->available_bytes() >= before - (int64_t{2} << 20));  // what a driver keeps for itself
+}
+
+TEST_CASE("memory that a device does not have is an error that names the need, and does no harm") {
+  REQUIRE_BACKEND(backend);
+  try {
+    backend->allocate(int64_t{1} << 50);
+    FAIL("allocated a pebibyte");
+  } catch (const Error& error) {
+    CHECK(error.status() == Status::kMemory);
+    CHECK(std::string(error.what()).find("1073741824 MiB") != std::string::npos);
+  }
+  test::check_network_ops<float>(*backend);
+}
+
+TEST_CASE("a device that is not there is an error, and double precision is for the CPU") {
+  REQUIRE_BACKEND(backend);
+  CHECK(!swag_cuda_plugin()->devices().empty());
+  try {
+    swag_cuda_plugin()->make_backend(500);
+    FAIL("made a backend for a device that is not there");
+  } catch (const Error& error) {
+    CHECK(error.status() == Status::kDevice);
+  }
+  CHECK(backend->computes_in(DType::kFloat32));
+  CHECK(!backend->computes_in(DType::kFloat64));
+}
+
+TEST_CASE("two CUDA backends compute side by side") {
+  REQUIRE_BACKEND(first);
+  REQUIRE_BACKEND(second);
+  test::check_loss_ops<float>(*first);
+  test::check_loss_ops<float>(*second);
+}
+
+TEST_CASE("on CUDA losses, statistics and gradient agree with PyTorch's float64") {
+  REQUIRE_BACKEND(backend);
+  const std::unique_ptr<Backend> cpu = make_cpu_backend(0);
+  std::set<std::string> networks;
+  for (const Golden& golden : Golden::all()) {
+    if (golden.network() != "vgg19" && golden.network() != "resnet50") continue;
+    CAPTURE(golden.name());
+    const Dump exact = golden.run(*cpu, DType::kFloat64, nullptr);
+    const Golden::Errors imposed =
+        golden.compare(golden.run(*backend, DType::kFloat32, &exact.signs), test::kSingleTolerances);
+    std::printf("%-36s losses %.1e, statistics %.1e, gradient %.1e", golden.name().c_str(), imposed.losses,
+                imposed.statistics, imposed.gradient);
+    if (networks.insert(golden.network()).second) {  // one of each: what differs is the gradient's way alone
+      const Golden::Errors free =
+          golden.compare(golden.run(*backend, DType::kFloat32, nullptr), test::kFreeTolerances);
+      std::printf(", with its own signs %.1e", free.gradient);
+    }
+    std::printf("\n");
+  }
+  CHECK(networks.size() == 2);
+}
+
+namespace {
+
+Image picture(int h, int w, uint64_t seed) {
+  Image image;
+  image.h = h;
+  image.w = w;
+  for (const double value : test::random_vector<double>(int64_t{h} * w * 3, seed, 0, 1)) {
+    image.rgb.push_back(static_cast<float>(value));
+  }
+  return image;
+}
+
+/// The objective's gradient with the network lowered in a given way, taking the way back of `signs`.
+struct Lowered {
+  LossValues losses;
+  std::vector<double> gradient;
+  std::vector<std::vector<uint8_t>> signs;
+};
+
+Lowered evaluate(Backend& backend, DType dtype, const Model& model, const ObjectiveOptions& options,
+                 const LoweringOptions& lowering, const std::vector<std::vector<uint8_t>>* signs) {
+  Objective objective(backend, model.graph, dtype, options);
+  const PreparedNetwork network(backend, model.graph, model.weights, dtype, objective.deepest(), true,
+                                lowering);
+  const OwnedTensor x = normalized_pixels(backend, dtype, picture(37, 45, 1)),
+                    content = normalized_pixels(backend, dtype, picture(37, 45, 2)),
+                    style = normalized_pixels(backend, dtype, picture(50, 33, 3));
+  Targets targets;
+  targets.content = content.tensor;
+  targets.styles = {style.tensor};
+  targets.blend = {1.0};
+  Evaluation evaluation(network, std::move(objective), targets);
+  evaluation.record_signs();
+  if (signs) evaluation.impose_signs(*signs);
+  Lowered result;
+  result.losses = evaluation.evaluate(x.tensor);
+  result.gradient = download_values(backend, evaluation.gradient());
+  result.signs = evaluation.signs();
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("on CUDA every way to lower a network gives the CPU's loss and gradient, whatever the pooling") {
+  REQUIRE_BACKEND(backend);
+  const std::unique_ptr<Backend> cpu = make_cpu_backend(0);
+  ObjectiveOptions options;
+  options.tv_weight = 0.1;
+  for (const bool average_pooling : {false, true}) {
+    for (const char* const network : {"vgg11_bn", "resnet18"}) {
+      const auto model = test::splitmix_model(network, 3, average_pooling);
+      for (const LoweringOptions& lowering :
+           {LoweringOptions{false, false}, LoweringOptions{false, true}, LoweringOptions{true, false}}) {
+        CAPTURE(network);
+        CAPTURE(lowering.fold_batch_norm);
+        CAPTURE(lowering.fuse);
+        const Lowered exact = evaluate(*cpu, DType::kFloat64, *model, options, lowering, nullptr);
+        const Lowered device = evaluate(*backend, DType::kFloat32, *model, options, lowering, &exact.signs);
+        CHECK(std::abs(device.losses.total - exact.losses.total) <= 1e-4 * exact.losses.total);
+        CHECK(test::relative_l2(device.gradient, exact.gradient) <= 2e-4);
+      }
+    }
+  }
+}
+
+namespace {
+
+struct Stylised {
+  double first_loss = 0, last_loss = 0;
+  Image image;
+};
+
+Stylised stylise(const std::shared_ptr<const Model>& model, std::unique_ptr<Backend> backend,
+                 const StylizeOptions& options) {
+  Stylizer stylizer(model, std::move(backend), options, test::golden_image("content_96x72.png"),
+                    {test::golden_image("style_80x100.png")}, nullptr, {});
+  Stylised result;
+  while (!stylizer.progress().done) {
+    const Progress progress = stylizer.step();
+    if (result.first_loss == 0) result.first_loss = progress.loss;
+    result.last_loss = progress.loss;
+  }
+  result.image = stylizer.image();
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a stylisation on CUDA ends where the CPU's ends, for every optimiser") {
+  for (const OptimizerKind optimizer :
+       {OptimizerKind::kLbfgs, OptimizerKind::kLbfgsPlain, OptimizerKind::kAdam}) {
+    REQUIRE_BACKEND(backend);
+    StylizeOptions options;
+    options.optimizer = optimizer;
+    options.learning_rate = default_learning_rate(optimizer);
+    options.size.longest = 64;
+    options.scales = optimizer == OptimizerKind::kAdam ? 2 : 1;
+    options.iterations = 20;
+    options.objective.smoothing = Smoothing::kSoftmax;
+    options.objective.temperature = 0;
+    const auto model = test::splitmix_model("resnet18", 5);
+    const Stylised cpu = stylise(model, make_cpu_backend(0), options);
+    const Stylised device = stylise(model, swag_cuda_plugin()->make_backend(0), options);
+    CAPTURE(name_of(optimizer));
+    CAPTURE(cpu.first_loss);
+    CAPTURE(cpu.last_loss);
+    CAPTURE(device.last_loss);
+    CHECK(cpu.last_loss < 0.7 * cpu.first_loss);
+    const bool close = std::abs(device.last_loss - cpu.last_loss) <= 0.03 * cpu.last_loss;
+    CHECK(close);
+    CHECK(device.image.rgb.size() == cpu.image.rgb.size());
+    std::printf("%-12s loss %.4g to %.4g, on the CPU to %.4g\n", name_of(optimizer), device.first_loss,
+                device.last_loss, cpu.last_loss);
+  }
+}
+
+}  // namespace swag
