@@ -110,7 +110,7 @@ std::unique_ptr<Backend> make_backend(const std::string& device, int threads) {
   if (device == "cpu") return make_cpu_backend(threads);
   if (device == "auto") return make_best_backend(threads);
   const std::string family = device.substr(0, device.find(':'));
-  if ((family == "cuda" && ordinal_of(device) >= 0) || device == "emulator") {
+  if ((family == "cuda" || family == "emulator") && ordinal_of(device) >= 0) {
     return make_plugin_backend(family, device);
   }
   throw Error(Status::kUsage, "unknown device '" + device + "'; there are cpu, auto, cuda, cuda:N");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "src/error.h"
 #include "src/evaluation.h"
@@ -52,9 +53,10 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
   std::vector<int> trunk;
   for (const std::string& tap : graph.trunk_taps) trunk.push_back(graph.tap_node(tap));
   Objective objective(backend, graph, dtype, options);
-  const int last = std::max(objective.deepest(), trunk.back());
-  const PreparedNetwork whole(backend, graph, model.weights, dtype, last, false);
   const PreparedNetwork network(backend, graph, model.weights, dtype, objective.deepest(), true);
+  std::optional<PreparedNetwork> deeper;
+  if (trunk.back() > network.last())
+    deeper.emplace(backend, graph, model.weights, dtype, trunk.back(), false);
 
   const OwnedTensor x = normalized_pixels(backend, dtype, image),
                     x_content = normalized_pixels(backend, dtype, content);
@@ -88,7 +90,7 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
     dump.entries.push_back({"style_loss." + tap.name, {1}, {losses.style_taps[tap.style]}});
     dump.entries.push_back({"gram_stats." + tap.name, {3}, {gram.max, gram.norm, gram.trace}});
   }
-  visit_features(whole, x.tensor, trunk, [&](int index, const Tensor& f) {
+  visit_features(deeper ? *deeper : network, x.tensor, trunk, [&](int index, const Tensor& f) {
     const std::string& name = graph.nodes[trunk[index]].tap;
     dump.entries.push_back({"feature_stats." + name, {4}, feature_statistics(download_values(backend, f))});
     const bool style = std::any_of(taps.begin(), taps.end(), [&](const Objective::Tap& tap) {

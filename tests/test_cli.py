@@ -7,6 +7,7 @@ Needs the standard library alone.
 """
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -374,6 +375,25 @@ class Mistakes(CliTest):
         self.assert_bad(USAGE, "abacus", options=["--device", "abacus"])
         self.assert_bad(DEVICE, "emulator", options=["--device", "emulator"])
         self.assert_bad(DEVICE, "cuda:9", options=["--device", "cuda:9"])
+        self.assert_bad(USAGE, "cuda:x", options=["--device", "cuda:x"])
+        self.assert_bad(USAGE, "--emulator-check", options=["--emulator-check"])  # of the test build alone
+
+    @unittest.skipIf(os.path.exists("/dev/nvidia0"), "there is a GPU")
+    def test_cuda_without_a_gpu(self):
+        self.assert_bad(DEVICE, "'cuda'", "--device cpu", options=["--device", "cuda"])
+        self.stylise("--device", "auto")
+        self.assertRegex(self.swag("devices").stdout, r"(?m)^cuda +- +\(.+\)$")
+
+    def test_only_who_asks_for_cuda_loads_it(self):
+        program = self.path("swag")
+        shutil.copy(SWAG, program)
+        self.write("libswag_cuda.so", b"no library")
+        for device, code in (("cpu", 0), ("auto", 0), ("cuda", DEVICE)):
+            result = subprocess.run([program, self.content, self.style, "-o", self.out, "--overwrite", *FAST,
+                                     "--device", device], capture_output=True, text=True, timeout=300)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertEqual("libswag_cuda.so" in result.stderr, code != 0)
+            self.assertLessEqual(len(result.stderr.splitlines()), 10 if code == 0 else 1)
 
     def test_files_of_options(self):
         for name, data, word in (("a.json", b'{"colour": 1}', "colour"),

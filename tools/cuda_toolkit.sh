@@ -32,7 +32,7 @@ fail() {
 
 install_packages() {
   packages=
-  for name in nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-crt nvidia-nvvm nvidia-cublas; do
+  for name in nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-crt nvidia-cuda-cccl nvidia-nvvm nvidia-cublas; do
     packages="$packages $name$version"
   done
   command -v "$python" >/dev/null 2>&1 || fail "no $python to install the toolkit with"

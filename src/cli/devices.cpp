@@ -11,7 +11,7 @@ int devices_command(const Arguments& arguments) {
   set_up(app, "swag devices", "Where swag can compute; for --device.");
   if (!parse(app, arguments)) return 0;
   for (const DeviceReport& device : list_devices()) {
-    std::printf(device.usable ? "%-9s %s\n" : "%-9s -  (%s)\n", device.name.c_str(), device.detail.c_str());
+    std::printf(device.usable ? "%-11s %s\n" : "%-11s -  (%s)\n", device.name.c_str(), device.detail.c_str());
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 //   --emulator-memory MIB    of the device
 //   --emulator-driver X.Y    the CUDA version of its driver; 0: there is no driver
 //   --emulator-devices N     0: there is no device
+//   --emulator-plant-bug     runs a kernel that reads one float too many, to see that a check would find it
 //
 // Checked kernels are compiled from the same names as those that are not, so they are a program of their own,
 // which stands beside this one and takes its place when it is asked for.
@@ -17,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/launch.cuh"
 #include "src/cli/program.h"
 #include "tests/emulator/emulator.h"
 
@@ -57,9 +59,21 @@ int cuda_version(double version) {
   leave("--emulator-check: cannot run " + program + " (make emulator builds it)");
 }
 
+/// y[thread] = x[thread + 1]. One block of as many threads as x and y have elements.
+__global__ void planted_bug_kernel(float* y, const float* x) { y[threadIdx.x] = x[threadIdx.x + 1]; }
+
+void plant_bug() {
+  float* memory = nullptr;
+  CUDA_CHECK(cudaMalloc(&memory, 64 * sizeof(float)));
+  CUDA_CHECK(cudaMemset(memory, 0, 64 * sizeof(float)));
+  swag::launch(planted_bug_kernel, {1}, {32}, 0, {}, memory, memory + 32);
+  cudaDeviceReset();  // or what the kernel has broken would be an error of all that follows
+}
+
 struct Command {
   std::vector<char*> arguments;  // those of the program itself, its name first
   emulator::Options options;
+  bool plant_bug = false;
 };
 
 Command parse(int argc, char** argv) {
@@ -81,8 +95,10 @@ Command parse(int argc, char** argv) {
     } else if (argument == "--emulator-devices") {
       options.devices = static_cast<int>(number_of(argv[i], argv[i + 1]));
       ++i;
+    } else if (argument == "--emulator-plant-bug") {
+      command.plant_bug = true;
     } else {
-      leave(argument + " is not known; there are --emulator-check, -memory, -driver, -devices");
+      leave(argument + " is not known; there are --emulator-check, -memory, -driver, -devices, -plant-bug");
     }
   }
   return command;
@@ -93,12 +109,13 @@ Command parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   Command command = parse(argc, argv);
   emulator::configure(command.options);
+  if (command.plant_bug) plant_bug();
   const int arguments = static_cast<int>(command.arguments.size());
   command.arguments.push_back(nullptr);
   const int code = swag::cli::run_program(arguments, command.arguments.data());
   if (!kChecked) return code;
   emulator::check_leaks();
   const size_t findings = emulator::take_findings().size();
-  if (findings > 0) std::fprintf(stderr, "emulator: %zu findings\n", findings);
+  if (findings > 0) std::fprintf(stderr, "emulator: %zu finding%s\n", findings, findings > 1 ? "s" : "");
   return findings > 0 ? kFindings : code;
 }

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""The program whose CUDA kernels run on the emulator, as a user of a GPU would call it.
+
+    make emulator && python3 tests/cuda/test_emulator_cli.py build/emulator/swag
+
+Needs the standard library alone.
+"""
+import json
+import math
+import os
+import struct
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+import test_cli  # noqa: E402
+from cli_files import decode_png, png  # noqa: E402
+
+FINDINGS, USAGE, DEVICE, MEMORY = 1, test_cli.USAGE, test_cli.DEVICE, test_cli.MEMORY
+EMULATOR = ["--device", "emulator"]
+# Every kind of layer, and few of them: a check takes its time.
+SHALLOW = ["--network", "resnet18", "--style-layers", "conv1,layer2", "--content-layers", "layer1"]
+
+
+def tensors(data):
+    """name -> values of a safetensors file with float64 tensors"""
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    result = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            result[name] = struct.unpack(f"<{(end - begin) // 8}d", data[8 + size + begin:8 + size + end])
+    return result
+
+
+def relative_error(actual, expected):
+    difference = math.sqrt(sum((a - e) ** 2 for a, e in zip(actual, expected)))
+    return difference / math.sqrt(sum(e * e for e in expected))
+
+
+class EmulatorTest(test_cli.CliTest):
+    def losses(self, log):
+        return [json.loads(line)["loss"] for line in self.read(log).splitlines()]
+
+    def dump(self, *arguments, code=0):
+        image = self.write("image.png", png(64, 48, 3, lambda x, y: [x * y % 256, 4 * x, 255 - 5 * y]))
+        result = self.swag("dump", "--network", "resnet18", "--weights", "splitmix:7", "--content", self.content,
+                           "--style", self.style, "--image", image, "--smoothing", "softmax",
+                           "--temperature", "auto", "--out", self.path("dump.safetensors"), *arguments)
+        self.assertEqual(result.returncode, code, result.stderr)
+        return tensors(self.read("dump.safetensors")) if code == 0 else result
+
+
+class Runs(EmulatorTest):
+    def test_a_picture_like_the_one_of_the_cpu(self):
+        self.stylise("--log", self.path("cpu.log"), "--iterations", 8)
+        self.stylise("--log", self.path("emulator.log"), "--iterations", 8, "--overwrite", *EMULATOR)
+        self.assertEqual(decode_png(self.read("out.png"))[:3], (48, 36, 3))
+        cpu, emulator = min(self.losses("cpu.log")), min(self.losses("emulator.log"))
+        self.assertLess(abs(emulator - cpu), 0.03 * cpu)
+
+    def test_the_same_run_gives_the_same_bytes(self):
+        self.stylise(*EMULATOR)
+        first = self.read("out.png")
+        self.stylise("--overwrite", *EMULATOR)
+        self.assertEqual(first, self.read("out.png"))
+
+    def test_filters_are_fitted_and_scales_follow_each_other(self):
+        result = self.swag(self.content, self.style, "-o", self.out, "--network", "vgg11", "--size", 64,
+                           "--scales", 2, "--iterations", 2, *EMULATOR)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(decode_png(self.read("out.png"))[:3], (64, 48, 3))
+
+    def test_an_evaluation_is_that_of_the_cpu(self):
+        cpu, emulator = self.dump("--double-signs"), self.dump("--double-signs", *EMULATOR)
+        self.assertEqual(cpu.keys(), emulator.keys())
+        for name, expected in cpu.items():
+            self.assertLessEqual(relative_error(emulator[name], expected),
+                                 2e-4 if name == "gradient" else 1e-4, name)
+
+    def test_bench_takes_the_time_of_the_device(self):
+        result = self.swag("bench", "network", "--network", "vgg11", "--size", 32, "--repeat", 1, "--json",
+                           *EMULATOR)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        summary = json.loads(result.stdout.splitlines()[-1])
+        self.assertEqual(summary["device"], "emulator")
+        self.assertGreater(summary["arena_bytes"], 0)
+
+
+class Checked(EmulatorTest):
+    def test_a_run_without_findings(self):
+        for optimizer in ("lbfgs", "adam"):
+            result = self.stylise("--iterations", 2, "--size", 32, "--optimizer", optimizer, "--tv-weight", 1,
+                                  "--smoothing", "softmax", "--temperature", "auto", "--quiet", "--overwrite",
+                                  "--emulator-check", *SHALLOW, *EMULATOR)
+            self.assertEqual(result.stderr, "")
+
+    def test_a_finding_is_told_and_makes_the_run_fail(self):
+        for check, code in ((["--emulator-check"], FINDINGS), ([], 0)):
+            result = self.swag("devices", "--emulator-plant-bug", *check)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertEqual("emulator: out of bounds in planted_bug_kernel" in result.stderr, code != 0)
+            self.assertEqual("emulator: 2 findings" in result.stderr, code != 0)  # and memory is not freed
+
+
+class BadInput(EmulatorTest):
+    def assert_bad(self, code, *words, options=()):
+        self.assert_mistake(code, [self.content, self.style, "-o", self.out, *test_cli.FAST, *EMULATOR, *options],
+                            *words)
+        self.assertFalse(os.path.exists(self.out))
+
+    def test_devices_says_what_there_is_and_why_not(self):
+        listed = self.swag("devices").stdout
+        self.assertRegex(listed, r"(?m)^cpu +cpu, \d+ thread")
+        self.assertRegex(listed, r"(?m)^emulator:0 +Emulated .*compute capability 9\.0, 8\.0 GiB")
+        self.assertRegex(listed, r"(?m)^cuda +- +\(it is not built in")
+        listed = self.swag("devices", "--emulator-driver", "11.8").stdout
+        self.assertRegex(listed, r"(?m)^emulator +- +\(the driver is for CUDA 11\.8, .* needs \d+\.\d")
+
+    def test_a_device_that_cannot_be_used(self):
+        self.assert_bad(DEVICE, "driver", "11.8", "update", options=["--emulator-driver", "11.8"])
+        self.assert_bad(DEVICE, "no NVIDIA driver", options=["--emulator-driver", "0"])
+        self.assert_bad(DEVICE, "no GPU", options=["--emulator-devices", "0"])
+        self.assert_bad(DEVICE, "is one, 0", options=["--device", "emulator:1"])
+        self.assert_bad(DEVICE, "test build", options=["--device", "cuda"])
+
+    def test_auto_is_the_cpu_where_there_is_no_gpu(self):
+        self.stylise("--device", "auto", "--emulator-devices", "0")
+
+    def test_memory_that_is_not_enough(self):
+        # In the order of a run: the network's weights, what an image of that size needs, and just enough.
+        self.assert_bad(MEMORY, "MiB", "emulator", options=["--emulator-memory", "0"])
+        self.assert_bad(MEMORY, "MiB", "emulator", options=["--emulator-memory", "16"])
+        self.assert_bad(MEMORY, "largest --size", options=["--emulator-memory", "150", "--size", "2000"])
+        self.dump("--emulator-memory", "20", *EMULATOR, code=MEMORY)
+
+    def test_double_precision_is_for_the_cpu(self):
+        self.assert_bad(USAGE, "--device cpu", options=["--precision", "double"])
+
+    def test_options_of_the_emulator(self):
+        self.assert_bad(USAGE, "--emulator-memory", options=["--emulator-memory", "much"])
+        self.assert_bad(USAGE, "--emulator-memory", options=["--emulator-memory"])
+        self.assert_bad(USAGE, "--emulator-colour", options=["--emulator-colour"])
+
+
+if __name__ == "__main__":
+    test_cli.SWAG = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/emulator/swag"
+    unittest.main()
