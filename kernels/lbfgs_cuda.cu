@@ -328,9 +328,9 @@ void lbfgs_measure(GradientReport* report, const float* gradient, const LbfgsSta
     launch(lbfgs_dots_kernel, dim3(static_cast<unsigned>(plan.blocks)), dim3(kReduceThreads), 0, stream,
            partials, gradient, state, params, plan);
   }
-  const size_t scratch = static_cast<size_t>(lbfgs_recursion_scratch(params.ring.capacity())) * sizeof(double);
-  launch(lbfgs_recursion_kernel, dim3(1), dim3(kFinishThreads), scratch, stream, report, state.scalars,
-         partials, params, plan);
+  const auto scratch = static_cast<size_t>(lbfgs_recursion_scratch(params.ring.capacity()));
+  launch(lbfgs_recursion_kernel, dim3(1), dim3(kFinishThreads), scratch * sizeof(double), stream, report,
+         state.scalars, partials, params, plan);
 }
 
 void lbfgs_step(const LbfgsState<float>& state, const float* gradient, const LbfgsStepParams& params,

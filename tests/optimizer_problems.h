@@ -87,6 +87,7 @@ class Row {
 inline void answer(Backend& backend, Optimizer& optimizer, double loss, const Tensor& gradient) {
   const Buffer memory(backend, sizeof(GradientReport));
   GradientReport report;
+  backend.zero(memory.data(), memory.bytes());
   optimizer.measure(static_cast<GradientReport*>(memory.data()), gradient);
   backend.download(&report, memory.data(), sizeof report);
   optimizer.tell(loss, report, gradient);

@@ -365,6 +365,16 @@ TEST_CASE("make_optimizer makes the kind whose options it gets, and optimizer_ve
   CHECK(optimizer_vectors(options_with(kStrongWolfe, 10)) == 25);
   CHECK(optimizer_vectors(options_with(kFixed, 100)) == 203);
   CHECK(optimizer_vectors(AdamOptions()) == 3);
+
+  // Bytes: the vectors, and of L-BFGS its scalars and scratch.
+  const Shape shape{32, 32, 3};
+  const int64_t image = shape.count() * 4;
+  const auto bytes = [&](const OptimizerOptions& options) {
+    return optimizer_bytes(options, *backend, DType::kFloat32, shape);
+  };
+  CHECK(bytes(AdamOptions()) == 3 * image);
+  CHECK(bytes(options_with(kFixed, 100)) >= 203 * image + 200 * 200 * 8);
+  CHECK(bytes(options_with(kFixed, 100)) <= 203 * image + 200 * 200 * 8 + 40000);
 }
 
 TEST_CASE("L-BFGS refuses options out of range") {

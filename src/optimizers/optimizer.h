@@ -17,8 +17,9 @@ class Optimizer {
   /// The point at which loss and gradient are wanted next; dense, owned by the optimiser.
   virtual const Tensor& ask() const = 0;
 
-  /// Has the backend leave in `report`, one in its memory, what tell() must know of the gradient at ask().
-  /// Does not wait, and changes nothing that counts: an answer that is no good need not be told.
+  /// Has the backend leave in `report`, one in its memory that was cleared once, what tell() must know of the
+  /// gradient at ask(). Does not wait, and changes nothing that counts: an answer that is no good need not be
+  /// told.
   virtual void measure(GradientReport* report, const Tensor& gradient) = 0;
 
   /// Answers ask(). `report` is what measure() left, `gradient` the same as there and only read during the

@@ -109,6 +109,16 @@ struct KernelCount {
 
 std::vector<KernelCount> take_counts();
 
+/// Calls of the host's that were accepted since the last take_calls. Copies between two places of the host's
+/// are not counted, nor what a graph or cuBLAS does.
+struct CallCounts {
+  uint64_t launches = 0;
+  uint64_t to_host = 0, to_device = 0, within_device = 0;  // copies
+  uint64_t fills = 0, allocations = 0;
+  uint64_t waits = 0;  // for a stream, an event or the device
+};
+CallCounts take_calls();
+
 /// Gives [address, address + bytes) of device memory a name for reports: a tensor in an arena.
 void name_range(const void* address, size_t bytes, const std::string& name);
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 
+#include "tests/emulator/calls.h"
 #include "tests/emulator/finding.h"
 #include "tests/emulator/memory.h"
 
@@ -164,6 +165,7 @@ cudaError_t cudaPeekAtLastError() {
 
 cudaError_t cudaDeviceSynchronize() {
   if (const cudaError_t error = check_no_capture(nullptr)) return error;
+  count_call(Call::kWait);
   drain_work();
   return begin_call();
 }

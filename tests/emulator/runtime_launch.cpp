@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 
+#include "tests/emulator/calls.h"
 #include "tests/emulator/engine.h"
 #include "tests/emulator/finding.h"
 #include "tests/emulator/include/emulator/device_math.h"
@@ -137,6 +138,7 @@ cudaError_t launch_request(LaunchRequest request) {
     ensure_fault_stack();
     invoke(arguments.get());
   };
+  count_call(Call::kLaunch);
   issue(request.stream, [launch] { run(*launch); });
   return cudaSuccess;
 }

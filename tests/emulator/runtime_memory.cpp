@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include "tests/emulator/calls.h"
 #include "tests/emulator/engine.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/memory_internal.h"
@@ -119,6 +120,11 @@ cudaError_t copy_memory(Copy copy, cudaMemcpyKind kind, cudaStream_t stream, boo
     if (error != cudaSuccess) return fail(error);
   }
   const bool within_device = copy.to_device && copy.from_device;
+  if (within_device) {
+    count_call(Call::kWithinDevice);
+  } else if (copy.to_device || copy.from_device) {
+    count_call(copy.to_device ? Call::kToDevice : Call::kToHost);
+  }
   if (wait && !within_device) {
     if (const cudaError_t error = check_no_capture(nullptr)) return error;
     issue(stream, [copy] { run_copy(copy); });
@@ -153,6 +159,7 @@ cudaError_t fill(void* to, size_t pitch, int value, size_t width, size_t height,
   if (!to) return fail(cudaErrorInvalidValue);
   if (const cudaError_t error = check_device_range(to, pitch * (height - 1) + width, call, site))
     return fail(error);
+  count_call(Call::kFill);
   issue(stream, [=] {
     const OpenDeviceMemory open(to, pitch * (height - 1) + width);
     for (size_t row = 0; row < height; ++row) {
@@ -169,6 +176,7 @@ cudaError_t allocate(void** pointer, size_t bytes, const void* site) {
   if (!pointer) return fail(cudaErrorInvalidValue);
   *pointer = nullptr;
   if (bytes == 0) return cudaSuccess;
+  count_call(Call::kAllocate);
   *pointer = device_allocate(bytes, site);
   return *pointer ? cudaSuccess : fail(cudaErrorMemoryAllocation);
 }

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <set>
 
+#include "tests/emulator/calls.h"
 #include "tests/emulator/runtime.h"
 
 namespace emulator {
@@ -127,6 +128,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (!is_stream(stream)) return fail(cudaErrorInvalidResourceHandle);
   if (const cudaError_t error = check_no_capture(stream)) return error;
+  count_call(Call::kWait);
   drain_work();
   return begin_call();
 }
@@ -217,6 +219,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (!is_event(event)) return fail(cudaErrorInvalidResourceHandle);
   if (event->capture) return fail(cudaErrorStreamCaptureUnsupported);
+  count_call(Call::kWait);
   drain_work();
   return begin_call();
 }

@@ -89,6 +89,33 @@ TEST_CASE("copies go where they are told, in rows too") {
   }
 }
 
+TEST_CASE("calls are counted, once each, and not those that were refused") {
+  emulator::take_calls();
+  int *a = nullptr, *b = nullptr, host[4] = {1, 2, 3, 4};
+  REQUIRE(cudaMalloc(&a, 16) == cudaSuccess);
+  REQUIRE(cudaMalloc(&b, 16) == cudaSuccess);
+  CHECK(cudaMemcpy(a, host, 16, cudaMemcpyHostToDevice) == cudaSuccess);
+  CHECK(cudaMemcpyAsync(b, a, 16, cudaMemcpyDeviceToDevice, nullptr) == cudaSuccess);
+  CHECK(cudaMemset(a, 0, 16) == cudaSuccess);
+  for (int k = 0; k < 3; ++k) {
+    CHECK(cudaMemcpyAsync(host, b, 16, cudaMemcpyDeviceToHost, nullptr) == cudaSuccess);
+  }
+  CHECK(cudaMemcpy(host, nullptr, 16, cudaMemcpyDeviceToHost) != cudaSuccess);
+  CHECK(cudaStreamSynchronize(nullptr) == cudaSuccess);
+  CHECK(cudaDeviceSynchronize() == cudaSuccess);
+  const emulator::CallCounts counts = emulator::take_calls();
+  CHECK(counts.allocations == 2);
+  CHECK(counts.to_device == 1);
+  CHECK(counts.within_device == 1);
+  CHECK(counts.to_host == 3);
+  CHECK(counts.fills == 1);
+  CHECK(counts.waits == 2);
+  CHECK(counts.launches == 0);
+  CHECK(emulator::take_calls().to_host == 0);
+  cudaFree(a);
+  cudaFree(b);
+}
+
 TEST_CASE("a bad copy is refused with CUDA's error, and found") {
   const With with(true);
   float host[8] = {};
