@@ -24,6 +24,7 @@ constexpr double kRoundedTolerance = 1e-6;  // of tensor cores, against operands
 
 struct Options {
   std::string step, counts_file;
+  bool once = false;  // the tables alone, every launch once: for a profiler that counts
   bool list = false, speed = false;
   DeviceOptions device;
 };
@@ -145,7 +146,7 @@ std::vector<Row> table_conv2d(const Options& options, const test::Conv2dCase& sh
                     count({std::string(step.name) + ", " + shape.name, step.fast, units, bytes}, launches),
                     units});
     print_row(rows.back(), error, step.idea);
-    print_times(time(launches), 2 * units, bytes);
+    if (!options.once) print_times(time(launches), 2 * units, bytes);
   }
   return rows;
 }
@@ -166,7 +167,7 @@ std::vector<Row> table_softmax(const Options& options, const SoftmaxParams& para
                     count({std::string(step.name) + ", " + shape, step.fast, 0, 8 * units}, launches),
                     units});
     print_row(rows.back(), error, step.idea);
-    print_times(time(launches), 0, 8 * units);
+    if (!options.once) print_times(time(launches), 0, 8 * units);
   }
   return rows;
 }
@@ -227,6 +228,8 @@ Options parse(int argc, char** argv) {
       options.list = true;
     } else if (argument == "--check") {
       options.device.check = true;
+    } else if (argument == "--once") {
+      options.once = true;
     } else if (argument == "--speed") {
       options.speed = true;
     } else {
@@ -254,8 +257,10 @@ int run(const Options& options) {
     print_speed(vgg);
     return 0;
   }
-  verify_conv2d(options);
-  verify_softmax(options);
+  if (!options.once) {
+    verify_conv2d(options);
+    verify_softmax(options);
+  }
   const std::vector<Row> conv = table_conv2d(options, vgg);
   table_conv2d(options, resnet);
   check_order(conv, table_softmax(options, {1024, 64, 1.}));
