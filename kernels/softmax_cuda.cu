@@ -30,6 +30,12 @@ struct SplitFactor {
 
 // ---------------------------------------------------------------- over the whole map
 
+/// What each block of the first stage leaves, in two rows, which a warp then reads side by side.
+struct PartialStatistics {
+  double* max;  // (blocks)
+  double* sum;  // (blocks)
+};
+
 /// A block goes from tile to tile: it takes the tile's maximum out of registers first, then adds the
 /// exponentials under the largest maximum so far, to which the sum of the tiles before is scaled down. So the
 /// map is read once, and float64 exponentials are needed only when the maximum grows.
@@ -37,7 +43,7 @@ struct SplitFactor {
 /// where float64 additions are fast; by those where they are not.
 template <int kWidth>
 __global__ void __launch_bounds__(kReduceThreads)
-    softmax_statistics_kernel(SoftmaxStatistics* partials, const float* f, float inverse_temperature,
+    softmax_statistics_kernel(PartialStatistics partials, const float* f, float inverse_temperature,
                               int64_t count) {
   constexpr int kLoads = kTileFloats / kWidth;
   float running = kLowest;
@@ -68,22 +74,24 @@ __global__ void __launch_bounds__(kReduceThreads)
     }
   }
   sum = block_sum(sum);
-  if (threadIdx.x == 0) partials[blockIdx.x] = SoftmaxStatistics{static_cast<double>(running), sum};
+  if (threadIdx.x == 0) {
+    partials.max[blockIdx.x] = static_cast<double>(running);
+    partials.sum[blockIdx.x] = sum;
+  }
 }
 
 /// One block brings all partial sums under the largest maximum.
 /// Grid 1 x block 256. Shared: 128 bytes. Bound by latency.
 __global__ void __launch_bounds__(kReduceThreads)
-    softmax_statistics_finish_kernel(SoftmaxStatistics* statistics, const SoftmaxStatistics* partials,
+    softmax_statistics_finish_kernel(SoftmaxStatistics* statistics, PartialStatistics partials,
                                      float inverse_temperature, int blocks) {
   double largest = static_cast<double>(kLowest), sum = 0;
-  for (int i = threadIdx.x; i < blocks; i += kReduceThreads) largest = larger(largest, partials[i].max);
+  for (int i = threadIdx.x; i < blocks; i += kReduceThreads) largest = larger(largest, partials.max[i]);
   largest = block_max(largest);
   for (int i = threadIdx.x; i < blocks; i += kReduceThreads) {
-    const SoftmaxStatistics partial = partials[i];
-    const double scale =
-        partial.max == largest ? 1 : exp((partial.max - largest) * static_cast<double>(inverse_temperature));
-    sum += partial.sum * scale;
+    const double max = partials.max[i];
+    const double scale = max == largest ? 1 : exp((max - largest) * static_cast<double>(inverse_temperature));
+    sum += partials.sum[i] * scale;
   }
   sum = block_sum(sum);
   if (threadIdx.x == 0) *statistics = SoftmaxStatistics{largest, sum};
@@ -287,8 +295,6 @@ EntropyScratch* entropy_scratch(void* workspace) {
   return reinterpret_cast<EntropyScratch*>(static_cast<char*>(workspace) + sums_workspace_bytes(2));
 }
 
-static_assert(sizeof(SoftmaxStatistics) == 2 * sizeof(double), "partial statistics are two sums");
-
 dim3 position_grid(int64_t m) { return dim3(grid_of(ceil_divide(m, kWarpsPerBlock))); }
 
 }  // namespace
@@ -302,7 +308,8 @@ int64_t softmax_workspace_bytes() {
 void softmax_statistics(SoftmaxStatistics* statistics, const float* f, void* workspace,
                         const SoftmaxParams& params, Stream stream) {
   const int64_t count = params.m * params.d;
-  auto* partials = static_cast<SoftmaxStatistics*>(workspace);
+  auto* values = static_cast<double*>(workspace);
+  const PartialStatistics partials{values, values + kReduceBlocks};
   const float inverse_temperature = inverse_of(params.temperature);
   const int blocks = static_cast<int>(std::min<int64_t>(ceil_divide(count, kTile), kReduceBlocks));
   if (blocks > 0) {

@@ -2,8 +2,6 @@
 //
 // One stream, one cuBLAS handle, one scratch area for the reductions: kernels run one after the other, so
 // they can share it. Nothing waits for the device but download() and the functions that return a number.
-#include <cublas_v2.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -21,34 +19,6 @@ namespace {
 constexpr int64_t kMebibyte = 1 << 20;
 
 float* floats(const Tensor& tensor) { return tensor.as<float>(); }
-
-/// A stream, and the cuBLAS handle that works on it.
-class Queue {
- public:
-  explicit Queue(int ordinal) {
-    translated([&] {
-      CUDA_CHECK(cudaSetDevice(ordinal));
-      CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
-    });
-    if (cublasCreate(&cublas_) != CUBLAS_STATUS_SUCCESS) {
-      cudaStreamDestroy(stream_);
-      throw Error(Status::kDevice, "cuBLAS cannot be used on " + cuda_device_name(ordinal));
-    }
-    cublasSetStream(cublas_, stream_);
-  }
-  ~Queue() {
-    cublasDestroy(cublas_);
-    cudaStreamDestroy(stream_);
-  }
-  Queue(const Queue&) = delete;
-  Queue& operator=(const Queue&) = delete;
-  cudaStream_t stream() const { return stream_; }
-  cublasHandle_t cublas() const { return cublas_; }
-
- private:
-  cudaStream_t stream_ = nullptr;
-  cublasHandle_t cublas_ = nullptr;
-};
 
 class CudaBackend final : public Backend {
  public:
@@ -413,7 +383,7 @@ class CudaBackend final : public Backend {
   }
 
   int ordinal_;
-  Queue queue_;
+  CudaQueue queue_;
   Buffer scratch_memory_;
   char* scratch_ = nullptr;
   int64_t scratch_bytes_ = 0;

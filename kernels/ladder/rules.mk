@@ -1,11 +1,11 @@
-# The teaching kernels, on the emulator and by nvcc, and the report on what kernels move. Included by the Makefile.
+# The teaching kernels, on the emulator and by nvcc. Included by the Makefile.
 
 ladder_steps := $(wildcard kernels/ladder/*_[0-9]_*.cu)
 ladder_program := kernels/ladder/main.cpp kernels/ladder/verify.cpp
 # Tensor cores as the ladder uses them begin with sm_80.
 ladder_architectures := 80 90
 
-.PHONY: ladder ladder-cuda kernel-report kernel-record
+.PHONY: ladder ladder-cuda
 
 # ---------------------------------------------------------------- on the emulator
 
@@ -37,20 +37,6 @@ ladder-cuda: $(BUILD)/cuda/ladder  ## the same program for a GPU (sm_80 or later
 	$(call refuse_spills,$(ladder_step_objects))
 	@echo "$<: no kernel spills registers ($(ladder_architectures))"
 
-# ---------------------------------------------------------------- the report
-
-kernel_record := docs/results/kernel_counts.json
-# Registers and occupancy come from ptxas, where there is an nvcc.
-report_ptxas = $(if $(NVCC),$(ladder_step_objects:.o=.ptxas))
-report = tools/kernel_report.py $(emulator)/ladder_counts.json $(addprefix --ptxas ,$(report_ptxas)) \
-         $(addprefix --arch sm_,$(ladder_architectures))
-
 $(emulator)/ladder_counts.json: $(emulator)/ladder
 	$(emulator)/ladder --counts $@.new > /dev/null
 	@mv $@.new $@
-
-kernel-report: $(emulator)/ladder_counts.json $(if $(NVCC),$(ladder_step_objects))  ## what each kernel moves; fails where a fast one got worse
-	$(report) --check $(kernel_record)
-
-kernel-record: $(emulator)/ladder_counts.json $(ladder_step_objects)  ## write down today's counts for kernel-report
-	$(report) --record $(kernel_record) > /dev/null

@@ -1,7 +1,7 @@
 # The CUDA backend's own programs: swag on the emulator, and the tests of the kernels and of the backend, on the
 # emulator and on a GPU. Included by the Makefile.
 
-.PHONY: emulator cuda-test gpu-test gpu-test-build
+.PHONY: emulator cuda-test kernel-report kernel-record gpu-test gpu-test-build
 
 cuda_test_sources := $(wildcard tests/cuda/*.cu)
 cuda_backend_test_objects := $(call object,$(wildcard tests/cuda/*.cpp)) $(BUILD)/obj/tests/main.o
@@ -26,15 +26,49 @@ $(emulator)/cuda_tests: $(if $(SANITIZE),$(plain_kernels),$(instrumented_kernels
     $(patsubst %.cu,$(emulator)/plain/%.o,$(cuda_test_sources)) $(BUILD)/obj/tests/main.o $(emulator_libraries)
 	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
 
+$(emulator)/kernel_counts: $(instrumented_kernels) $(BUILD)/obj/tests/cuda/emulator/kernel_counts.o $(emulator_libraries)
+	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
+
 $(emulator)/cuda_backend_tests: $(plain_kernels) $(cuda_backend_test_objects) $(emulator_libraries)
 	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
 
 emulator: $(emulator)/swag $(emulator)/swag_checked  ## swag with its CUDA kernels on the emulator: --device emulator
 
+ifeq ($(SANITIZE),)
 cuda-test: $(emulator)/cuda_tests $(emulator)/cuda_backend_tests emulator  ## test the CUDA kernels and backend without a GPU
 	$(emulator)/cuda_tests
 	$(emulator)/cuda_backend_tests
 	python3 tests/cuda/test_emulator_cli.py $(emulator)/swag
+else
+# A frame that lives on after its return, in memory of the sanitizer's, would belong to a host thread, not to a fibre.
+cuda-test: $(emulator)/cuda_tests
+	ASAN_OPTIONS=$$ASAN_OPTIONS:detect_stack_use_after_return=0 $(emulator)/cuda_tests
+endif
+
+# ---------------------------------------------------------------- what kernels move
+# Counts from the emulator, registers and occupancy from ptxas where there is an nvcc, against what is recorded.
+
+# So small that counting takes a minute; channels, and so the kernels chosen, are those of large images.
+counted_networks := vgg19:32 resnet50:64
+record := docs/results/kernel_counts
+ladder_report = tools/kernel_report.py $(emulator)/ladder_counts.json \
+  $(if $(NVCC),$(addprefix --ptxas ,$(ladder_step_objects:.o=.ptxas))) $(addprefix --arch sm_,$(ladder_architectures))
+op_report = tools/kernel_report.py $(emulator)/op_counts.json \
+  $(if $(NVCC),$(addprefix --ptxas ,$(cuda_objects:.o=.ptxas))) $(addprefix --arch sm_,$(CUDA_ARCHITECTURES))
+counted := $(emulator)/ladder_counts.json $(emulator)/op_counts.json
+compiled = $(if $(NVCC),$(ladder_step_objects) $(cuda_objects))
+
+$(emulator)/op_counts.json: $(emulator)/kernel_counts
+	$(emulator)/kernel_counts $@.new $(counted_networks)
+	@mv $@.new $@
+
+kernel-report: $(counted) $(compiled)  ## what each kernel moves; fails where a fast one got worse
+	$(ladder_report) --check $(record)_ladder.json
+	$(op_report) --check $(record).json
+
+kernel-record: $(counted) $(compiled)  ## write down today's counts for kernel-report
+	$(ladder_report) --record $(record)_ladder.json > /dev/null
+	$(op_report) --record $(record).json > /dev/null
 
 # ---------------------------------------------------------------- on a GPU
 

