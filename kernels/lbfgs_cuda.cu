@@ -100,7 +100,7 @@ struct Plan {
 /// A block holds its tile of s, y and g' in shared memory as float64; a warp multiplies it with one vector of
 /// the history, or, when there are few, with a segment of it. So the history is read once for all three, and
 /// a warp's sums need no other warp.
-/// Grid: tiles of 1024 elements, at most 512, x block 256. Shared: 24 KiB, as planes of one float4 component
+/// Grid: tiles of 1024 elements, at most 512, x block 256. Shared: 25 KiB, as planes of one float4 component
 /// each, so that lanes read side by side. Bound by bytes, 4 per element of every vector, where float64 is
 /// fast; by float64 arithmetic on GPUs that have little of it.
 __global__ void __launch_bounds__(kReduceThreads)

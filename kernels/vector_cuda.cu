@@ -17,7 +17,7 @@ struct NormSums {
 };
 
 /// A block leaves the norms of what its threads have gathered.
-/// Grid: at most 1024 x block 256. Shared: 192 bytes. Bound by bytes: 4 per element.
+/// Grid: at most 1024 x block 256. Shared: 128 bytes. Bound by bytes: 4 per element.
 template <int kWidth>
 __global__ void __launch_bounds__(kReduceThreads)
     vector_norms_kernel(VectorNorms* partials, const float* x, int64_t count) {
