@@ -85,6 +85,14 @@ typedef enum swag_pooling { SWAG_POOLING_MAX = 0, SWAG_POOLING_AVERAGE = 1 } swa
 
 typedef enum swag_precision { SWAG_SINGLE = 0, SWAG_DOUBLE = 1 } swag_precision;
 
+/* How convolutions that have a choice are computed; docs/cpu.md has the rule of "auto". Double precision is
+ * always direct. */
+typedef enum swag_conv {
+  SWAG_CONV_AUTO = 0,    /* the faster one, by the layer's shape alone */
+  SWAG_CONV_DIRECT = 1,  /* the definition's sum: the least memory and rounding */
+  SWAG_CONV_WINOGRAD = 2 /* wherever it can be */
+} swag_conv;
+
 typedef enum swag_log_level { SWAG_LOG_VERBOSE = 0, SWAG_LOG_INFO = 1, SWAG_LOG_WARNING = 2 } swag_log_level;
 
 typedef struct swag_progress {
@@ -137,6 +145,7 @@ typedef struct swag_options {
   void* progress_user;
   swag_log_fn log; /* or NULL */
   void* log_user;
+  swag_conv conv;
 } swag_options;
 
 typedef struct swag_model swag_model;     /* a network and its weights */
@@ -168,7 +177,7 @@ SWAG_API swag_status swag_model_random(const char* network, swag_pooling pooling
 SWAG_API swag_status swag_model_splitmix(const char* network, swag_pooling pooling, uint64_t seed,
                                          swag_model** model);
 /* Filters fitted to the images themselves, no file needed; the VGG family only. Uses `size`, `style_scale`,
- * `device`, `threads`, `progress` (its `fraction`), `log` of the options. */
+ * `device`, `threads`, `conv`, `progress` (its `fraction`), `log` of the options. */
 SWAG_API swag_status swag_model_fit(const char* network, swag_pooling pooling, uint64_t seed,
                                     const swag_options* options, const swag_image* content,
                                     const swag_image* styles, int style_count, swag_model** model);

@@ -37,8 +37,10 @@ bool gathers(const Conv2dLayer& layer, Conv2dDirection direction) {
 
 }  // namespace
 
-// Winograd is for who asks for it, until every golden has been computed with it.
-Conv2dAlgorithm conv2d_choose(const Conv2dLayer&, Conv2dDirection, bool) { return Conv2dAlgorithm::kDirect; }
+Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, Conv2dDirection direction, bool double_precision) {
+  return !double_precision && winograd_pays(layer, direction) ? Conv2dAlgorithm::kWinograd
+                                                              : Conv2dAlgorithm::kDirect;
+}
 
 template <typename T>
 int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction) {

@@ -181,6 +181,13 @@ inline Buffer::~Buffer() {
   if (data_) backend_->deallocate(data_);
 }
 
+/// kAuto is the backend's choice. Anything else is what was wanted, and where a layer, a dtype or a device
+/// does not know it, the backend computes directly.
+inline Conv2dAlgorithm conv2d_algorithm(Backend& backend, Conv2dAlgorithm wanted, const Conv2dLayer& layer,
+                                        Conv2dDirection direction, DType dtype) {
+  return wanted == Conv2dAlgorithm::kAuto ? backend.conv2d_choose(layer, direction, dtype) : wanted;
+}
+
 /// What runs while it lives belongs to `name`, which must outlive it.
 class ProfileRange {
  public:

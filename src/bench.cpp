@@ -31,10 +31,12 @@ int64_t peak_resident_bytes() {
 
 /// A network, its objective on noise, and where an evaluation is asked for.
 struct Subject {
-  Subject(Backend& backend, const Model& model, DType dtype, const ObjectiveOptions& options, int size)
-      : x(noise(backend, dtype, size, 1)),
-        objective(backend, model.graph, dtype, options),
-        network(backend, model.graph, model.weights, dtype, objective.deepest(), true) {
+  Subject(Backend& backend, const Model& model, const StylizeOptions& options, int size)
+      : dtype(options.double_precision ? DType::kFloat64 : DType::kFloat32),
+        x(noise(backend, dtype, size, 1)),
+        objective(backend, model.graph, dtype, options.objective),
+        network(backend, model.graph, model.weights, dtype, objective.deepest(), true,
+                LoweringOptions::with(options.conv)) {
     const OwnedTensor content = noise(backend, dtype, size, 2), style = noise(backend, dtype, size, 3);
     Targets targets;
     targets.content = content.tensor;
@@ -42,6 +44,7 @@ struct Subject {
     targets.blend = {1.0};
     evaluation = std::make_unique<Evaluation>(network, std::move(objective), targets);
   }
+  DType dtype;
   OwnedTensor x;
   Objective objective;
   PreparedNetwork network;
@@ -87,9 +90,9 @@ Peaks measure_peaks(Backend& backend) {
 
 }  // namespace
 
-NetworkBench bench_network(Backend& backend, const Model& model, DType dtype, const ObjectiveOptions& options,
-                           int size, int repeat, int warm_up) {
-  Subject subject(backend, model, dtype, options, size);
+NetworkBench bench_network(Backend& backend, const Model& model, const StylizeOptions& options, int size,
+                           int repeat, int warm_up) {
+  Subject subject(backend, model, options, size);
   NetworkBench result;
   for (int i = 0; i < warm_up + repeat; ++i) {
     const auto start = std::chrono::steady_clock::now();
@@ -111,8 +114,7 @@ OpsBench bench_ops(Backend& backend, const Model& model, const StylizeOptions& o
     if (counts && observer) observer(work, begins);
   });
   const std::unique_ptr<Backend> profiled = make_profiled_backend(log);
-  const DType dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
-  Subject subject(*profiled, model, dtype, options.objective, size);
+  Subject subject(*profiled, model, options, size);
   const OptimizerOptions choice = optimizer_options(options);
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(choice, *profiled, subject.x.tensor);
   const auto* lbfgs = std::get_if<LbfgsOptions>(&choice);

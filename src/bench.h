@@ -17,8 +17,8 @@ struct NetworkBench {
 
 /// One evaluation is the image's forward pass, the losses and the pixel gradient at size x size; style and
 /// content are prepared before. The images are noise. `warm_up` evaluations are not counted.
-NetworkBench bench_network(Backend& backend, const Model& model, DType dtype, const ObjectiveOptions& options,
-                           int size, int repeat, int warm_up = 1);
+NetworkBench bench_network(Backend& backend, const Model& model, const StylizeOptions& options, int size,
+                           int repeat, int warm_up = 1);
 
 /// What this machine reaches at best, measured.
 struct Peaks {

@@ -41,11 +41,14 @@ Weights fit_for_run(Backend& backend, const Graph& graph, bool average_pooling, 
   const int last = Objective(backend, graph, dtype, options.objective).deepest();
   const Size output = scale_sizes(options, {content.h, content.w}).back();
   check_image_sizes(graph, last, options, content, styles);
-  check_memory(PreparedNetwork(backend, graph, blank_weights(graph), dtype, last, true), options, output);
+  const LoweringOptions lowering = LoweringOptions::with(options.conv);
+  check_memory(PreparedNetwork(backend, graph, blank_weights(graph), dtype, last, true, lowering), options,
+               output);
 
   FitOptions fit;  // of every layer, not only those of this run: the weights may be saved and used again
   fit.seed = seed;
   fit.average_pooling = average_pooling;
+  fit.conv = options.conv;
   fit.progress = progress;
   std::vector<Image> images = {working_image(content, output, fit.max_size)};
   for (const Image& style : styles) {

@@ -44,7 +44,8 @@ const Dump::Entry& Dump::at(const std::string& name) const {
 
 Dump dump_objective(Backend& backend, const Model& model, DType dtype, const ObjectiveOptions& options,
                     const Image& content, const std::vector<Image>& styles, const std::vector<double>& blend,
-                    const Image& image, const std::vector<std::vector<uint8_t>>* imposed_signs) {
+                    const Image& image, const std::vector<std::vector<uint8_t>>* imposed_signs,
+                    Conv2dAlgorithm conv) {
   if (image.h != content.h || image.w != content.w) {
     throw Error(Status::kUsage, "--image must have the content's size, " + std::to_string(content.w) + "x" +
                                     std::to_string(content.h));
@@ -53,10 +54,11 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
   std::vector<int> trunk;
   for (const std::string& tap : graph.trunk_taps) trunk.push_back(graph.tap_node(tap));
   Objective objective(backend, graph, dtype, options);
-  const PreparedNetwork network(backend, graph, model.weights, dtype, objective.deepest(), true);
+  const LoweringOptions lowering = LoweringOptions::with(conv);
+  const PreparedNetwork network(backend, graph, model.weights, dtype, objective.deepest(), true, lowering);
   std::optional<PreparedNetwork> deeper;
   if (trunk.back() > network.last())
-    deeper.emplace(backend, graph, model.weights, dtype, trunk.back(), false);
+    deeper.emplace(backend, graph, model.weights, dtype, trunk.back(), false, lowering);
 
   const OwnedTensor x = normalized_pixels(backend, dtype, image),
                     x_content = normalized_pixels(backend, dtype, content);

@@ -28,6 +28,7 @@ struct Dump {
 /// run) takes the way back of that run.
 Dump dump_objective(Backend& backend, const Model& model, DType dtype, const ObjectiveOptions& options,
                     const Image& content, const std::vector<Image>& styles, const std::vector<double>& blend,
-                    const Image& image, const std::vector<std::vector<uint8_t>>* imposed_signs = nullptr);
+                    const Image& image, const std::vector<std::vector<uint8_t>>* imposed_signs = nullptr,
+                    Conv2dAlgorithm conv = Conv2dAlgorithm::kAuto);
 
 }  // namespace swag

@@ -24,6 +24,9 @@ constexpr Named<Init> kInits[] = {
 constexpr Named<OptimizerKind> kOptimizers[] = {{OptimizerKind::kLbfgs, "lbfgs"},
                                                 {OptimizerKind::kLbfgsPlain, "lbfgs-plain"},
                                                 {OptimizerKind::kAdam, "adam"}};
+constexpr Named<Conv2dAlgorithm> kConvs[] = {{Conv2dAlgorithm::kAuto, "auto"},
+                                             {Conv2dAlgorithm::kDirect, "direct"},
+                                             {Conv2dAlgorithm::kWinograd, "winograd"}};
 
 template <typename Enum, size_t N>
 const char* name_in(const Named<Enum> (&table)[N], Enum value) {
@@ -180,11 +183,13 @@ const char* name_of(Smoothing value) { return name_in(kSmoothings, value); }
 const char* name_of(LossMode value) { return name_in(kLosses, value); }
 const char* name_of(Init value) { return name_in(kInits, value); }
 const char* name_of(OptimizerKind value) { return name_in(kOptimizers, value); }
+const char* name_of(Conv2dAlgorithm value) { return name_in(kConvs, value); }
 
 Smoothing parse_smoothing(const std::string& name) { return value_in(kSmoothings, name); }
 LossMode parse_loss(const std::string& name) { return value_in(kLosses, name); }
 Init parse_init(const std::string& name) { return value_in(kInits, name); }
 OptimizerKind parse_optimizer(const std::string& name) { return value_in(kOptimizers, name); }
+Conv2dAlgorithm parse_conv(const std::string& name) { return value_in(kConvs, name); }
 
 double default_learning_rate(OptimizerKind optimizer) { return optimizer == OptimizerKind::kAdam ? 0.05 : 1; }
 

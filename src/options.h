@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/conv2d.h"    // Conv2dAlgorithm
 #include "src/image/resize.h"  // SizeRule
 #include "src/parse.h"         // Range
 
@@ -58,6 +59,7 @@ struct StylizeOptions {
   int scales = 3;  // coarse to fine, each half the size of the next
   uint64_t seed = 0;
   bool double_precision = false;
+  Conv2dAlgorithm conv = Conv2dAlgorithm::kAuto;  // of layers that have a choice, see docs/cpu.md
 
   /// Throws Error(kUsage) naming the option, its value and what is allowed.
   void validate() const;
@@ -80,10 +82,12 @@ const char* name_of(Smoothing value);
 const char* name_of(LossMode value);
 const char* name_of(Init value);
 const char* name_of(OptimizerKind value);
+const char* name_of(Conv2dAlgorithm value);
 Smoothing parse_smoothing(const std::string& name);
 LossMode parse_loss(const std::string& name);
 Init parse_init(const std::string& name);
 OptimizerKind parse_optimizer(const std::string& name);
+Conv2dAlgorithm parse_conv(const std::string& name);
 
 /// The customary step of an optimiser: 1 for L-BFGS, 0.05 (of a pixel's deviation) for Adam.
 double default_learning_rate(OptimizerKind optimizer);

@@ -96,7 +96,9 @@ PreparedNetwork::PreparedNetwork(Backend& backend, const Graph& graph, const Wei
     throw Error(Status::kUsage, "double precision is for the CPU; use --device cpu");
   }
   for (size_t i = 0; i < steps_.size(); ++i) {
-    if (steps_[i].op == Op::kConv2d) prepare_conv2d(static_cast<int>(i), weights, with_backward);
+    if (steps_[i].op == Op::kConv2d) {
+      prepare_conv2d(static_cast<int>(i), weights, with_backward, options.conv);
+    }
     if (steps_[i].op == Op::kBatchNorm) prepare_batch_norm(static_cast<int>(i), weights);
   }
 }
@@ -112,7 +114,8 @@ Buffer PreparedNetwork::upload(const std::vector<double>& values) {
   return buffer;
 }
 
-void PreparedNetwork::prepare_conv2d(int index, const Weights& weights, bool with_backward) {
+void PreparedNetwork::prepare_conv2d(int index, const Weights& weights, bool with_backward,
+                                     Conv2dAlgorithm wanted) {
   const Step& step = steps_[index];
   const Node& node = graph_->nodes[step.conv];
   const Conv2dLayer& layer = node.conv;
@@ -142,7 +145,7 @@ void PreparedNetwork::prepare_conv2d(int index, const Weights& weights, bool wit
   Parameters& parameters = parameters_[index];
   parameters.bias = upload(bias);
   const auto pack = [&](Conv2dDirection direction, Conv2dAlgorithm& algorithm) {
-    algorithm = backend_->conv2d_choose(layer, direction, dtype_);
+    algorithm = conv2d_algorithm(*backend_, wanted, layer, direction, dtype_);
     Buffer packed(*backend_, backend_->conv2d_packed_bytes(layer, algorithm, direction, dtype_));
     backend_->conv2d_pack(packed.data(), weight.data(), layer, algorithm, direction, dtype_);
     return packed;

@@ -23,6 +23,13 @@ struct Step {
 struct LoweringOptions {
   bool fold_batch_norm = true;  // into the convolution before it
   bool fuse = true;             // ReLU and residual addition into the convolution before them
+  Conv2dAlgorithm conv = Conv2dAlgorithm::kAuto;  // where there is a choice; nothing to `lower`
+
+  static LoweringOptions with(Conv2dAlgorithm conv) {
+    LoweringOptions options;
+    options.conv = conv;
+    return options;
+  }
 };
 
 /// The steps that compute every node up to and including `last`.
@@ -50,7 +57,7 @@ class PreparedNetwork {
   const Parameters& parameters(int step) const { return parameters_[step]; }
 
  private:
-  void prepare_conv2d(int step, const Weights& weights, bool with_backward);
+  void prepare_conv2d(int step, const Weights& weights, bool with_backward, Conv2dAlgorithm wanted);
   void prepare_batch_norm(int step, const Weights& weights);
   Buffer upload(const std::vector<double>& values);
 

@@ -103,8 +103,8 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   const int last = s.objective().deepest();
   check_image_sizes(s.model->graph, last, options, content, styles);
   s.sizes = usable_scales(s.model->graph, last, options, content, styles);
-  s.network =
-      std::make_unique<PreparedNetwork>(*s.backend, s.model->graph, s.model->weights, s.dtype, last, true);
+  s.network = std::make_unique<PreparedNetwork>(*s.backend, s.model->graph, s.model->weights, s.dtype, last,
+                                                true, LoweringOptions::with(options.conv));
   check_memory(*s.network, options, s.sizes.back());
   s.progress.scales = static_cast<int>(s.sizes.size());
   s.start_scale(0);

@@ -84,10 +84,11 @@ class Golden {
   std::string name() const { return std::filesystem::path(path_).stem().string(); }
   const std::string& network() const { return file_.metadata().at("network"); }
 
-  Dump run(Backend& backend, DType dtype, const std::vector<std::vector<uint8_t>>* signs) const {
+  Dump run(Backend& backend, DType dtype, const std::vector<std::vector<uint8_t>>* signs,
+           Conv2dAlgorithm conv = Conv2dAlgorithm::kAuto) const {
     const auto model = splitmix_model(network(), std::stoull(file_.metadata().at("seed")));
     return dump_objective(backend, *model, dtype, objective_options_of(file_.metadata()), content_, {style_},
-                          {1.0}, image_, signs);
+                          {1.0}, image_, signs, conv);
   }
 
   struct Tolerances {

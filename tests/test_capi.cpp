@@ -204,6 +204,7 @@ TEST_CASE("options out of their range or their enum are refused by name") {
   refused("--init", [](swag_options& o) { o.init = static_cast<swag_init>(3); });
   refused("--optimizer", [](swag_options& o) { o.optimizer = static_cast<swag_optimizer>(3); });
   refused("--precision", [](swag_options& o) { o.precision = static_cast<swag_precision>(2); });
+  refused("--conv", [](swag_options& o) { o.conv = static_cast<swag_conv>(3); });  // the kernels know more
   refused("--threads", [](swag_options& o) { o.threads = -1; });
   refused("--style-weight", [](swag_options& o) { o.style_weight = std::nan(""); });
   refused("--style-layer-weights", [](swag_options& o) { o.style_layer_weights = "1,x"; });

@@ -284,7 +284,7 @@ class Mistakes(CliTest):
             self.assert_bad(USAGE, "--size", size, options=["--size=" + size])
         for option, word in (("--loss", "balanced"), ("--smoothing", "softmax"), ("--init", "content"),
                              ("--optimizer", "adam"), ("--pooling", "avg"), ("--precision", "double"),
-                             ("--preset", "gatys"), ("--network", "resnet50")):
+                             ("--conv", "winograd"), ("--preset", "gatys"), ("--network", "resnet50")):
             self.assert_bad(USAGE, option, word, options=[option, "nonsense"])
 
     def test_options_that_do_not_go_together(self):
@@ -437,6 +437,7 @@ class OtherCommands(CliTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         lines = [json.loads(line) for line in result.stdout.splitlines()]
         self.assertEqual((lines[-1]["network"], lines[-1]["size"], lines[-1]["device"]), ("vgg11", 32, "cpu"))
+        self.assertEqual(lines[-1]["conv"], "auto")
         self.assertLessEqual(lines[-1]["ms_min"], lines[-1]["ms_median"])
         self.assertGreater(lines[-1]["peak_bytes"], 0)
 
@@ -454,6 +455,21 @@ class OtherCommands(CliTest):
         self.assertAlmostEqual(sum(op["ms"] * op["calls"] for op in ops), summary["ms"], delta=0.01 * summary["ms"])
         self.assertRegex(self.swag(*command).stdout, r"(?m)^conv2d_forward +all shapes +7\.0 ")
         self.assert_mistake(USAGE, ["bench", "fast"], "there are network and ops")
+
+    def test_conv_chooses_the_convolution(self):
+        def dump(*options):
+            result = self.swag("dump", "--network", "vgg11", "--weights", "splitmix:7", "--content", self.content,
+                               "--style", self.style, "--out", self.path("d.safetensors"), *options)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            data = self.read("d.safetensors")
+            return data[8 + struct.unpack("<Q", data[:8])[0]:]  # the header names the options
+
+        auto, direct = dump(), dump("--conv", "direct")
+        self.assertEqual(dump("--conv", "auto"), auto)
+        self.assertNotEqual(direct, auto)
+        self.assertNotEqual(dump("--conv", "winograd"), direct)
+        self.assertEqual(dump("--precision", "double", "--conv", "winograd"),
+                         dump("--precision", "double", "--conv", "direct"))
 
     def test_dump_writes_the_tensors_of_an_evaluation(self):
         out = self.path("d.safetensors")

@@ -144,6 +144,21 @@ TEST_CASE("winograd asked of another layer or of double precision computes as th
   }
 }
 
+TEST_CASE("auto takes winograd for 3x3 layers of stride 1 with many channels, in single precision") {
+  const auto chosen = [](const Conv2dLayer& layer, bool double_precision) {
+    const Conv2dAlgorithm forward = cpu::conv2d_choose(layer, Conv2dDirection::kForward, double_precision);
+    CHECK(cpu::conv2d_choose(layer, Conv2dDirection::kBackwardData, double_precision) == forward);
+    return forward;
+  };
+  CHECK(chosen({64, 128, 3, 3, 1, 1, 1, 1}, false) == Conv2dAlgorithm::kWinograd);
+  CHECK(chosen({64, 128, 3, 3, 1, 1, 0, 2}, false) == Conv2dAlgorithm::kWinograd);
+  CHECK(chosen({64, 128, 3, 3, 1, 1, 1, 1}, true) == Conv2dAlgorithm::kDirect);
+  CHECK(chosen({3, 64, 3, 3, 1, 1, 1, 1}, false) == Conv2dAlgorithm::kDirect);
+  CHECK(chosen({64, 64, 3, 3, 2, 2, 1, 1}, false) == Conv2dAlgorithm::kDirect);
+  CHECK(chosen({64, 64, 1, 1, 1, 1, 0, 0}, false) == Conv2dAlgorithm::kDirect);
+  CHECK(chosen({64, 64, 3, 1, 1, 1, 1, 0}, false) == Conv2dAlgorithm::kDirect);
+}
+
 TEST_CASE("winograd lets NaN through its ReLU, no further than its tile, and gives it no mask bit") {
   const Conv2dParams p = winograd(small_params({2, 40, 3, 3, 1, 1, 1, 1}, 9, 9));
   auto x = noise(x_count(p), 47);

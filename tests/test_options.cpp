@@ -90,6 +90,9 @@ TEST_CASE("names and values are each other's inverse, and unknown names list the
   }
   CHECK(complaint([] { parse_smoothing("blur"); }) == "'blur' is not one of none, softmax, channel, scale");
   CHECK(mentions(complaint([] { parse_optimizer("sgd"); }), "lbfgs, lbfgs-plain, adam"));
+  for (Conv2dAlgorithm value : {Conv2dAlgorithm::kAuto, Conv2dAlgorithm::kDirect, Conv2dAlgorithm::kWinograd})
+    CHECK(parse_conv(name_of(value)) == value);
+  CHECK(mentions(complaint([] { parse_conv("plain"); }), "auto, direct, winograd"));
 }
 
 TEST_CASE("every preset is valid and has a name of its own") {

@@ -25,6 +25,7 @@ struct BenchRequest {
   bool json = false;
 
   const char* precision() const { return settings.api.precision == SWAG_DOUBLE ? "double" : "single"; }
+  const char* conv() const { return name_of(static_cast<Conv2dAlgorithm>(settings.api.conv)); }
 };
 
 int integer_of(const char* option, const std::string& text, const Range& range) {
@@ -44,7 +45,7 @@ std::optional<BenchRequest> parse_bench(CLI::App& app, std::vector<std::string> 
   app.add_flag("--json", request.json, "An object a line, the last one the summary");
   for (const char* name : {"--network", "--pooling", "--weights", "--seed", "--loss", "--tv-weight",
                            "--style-layers", "--content-layers", "--smoothing", "--smoothing-layers",
-                           "--temperature", "--entropy", "--device", "--threads", "--precision"}) {
+                           "--temperature", "--entropy", "--device", "--threads", "--precision", "--conv"}) {
     more.push_back(name);
   }
   const OptionSet options(app, more);
@@ -84,6 +85,7 @@ void report(const BenchRequest& request, const NetworkBench& result) {
                         {"size", request.size},
                         {"device", settings.device},
                         {"precision", request.precision()},
+                        {"conv", request.conv()},
                         {"ms_median", median(all)},
                         {"ms_min", *least},
                         {"ms_max", *most},
@@ -103,8 +105,7 @@ int bench_network_command(const Arguments& arguments) {
   const StylizeOptions options = stylize_options(request->settings.options());
   const Model model = make_model(request->settings);
   const auto backend = make_backend(request->settings.device, request->settings.api.threads);
-  const DType dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
-  report(*request, bench_network(*backend, model, dtype, options.objective, request->size, request->repeat));
+  report(*request, bench_network(*backend, model, options, request->size, request->repeat));
   return 0;
 }
 
@@ -178,6 +179,7 @@ void report(const BenchRequest& request, const OpsBench& result) {
                           {"size", request.size},
                           {"device", settings.device},
                           {"precision", request.precision()},
+                          {"conv", request.conv()},
                           {"ms", total},
                           {"copy_gb_per_s", peaks.bytes_per_second * 1e-9},
                           {"matrix_gflops", peaks.flops * 1e-9}};

@@ -55,7 +55,8 @@ std::optional<DumpRequest> parse_dump(const Arguments& arguments) {
                                 "--entropy",
                                 "--device",
                                 "--threads",
-                                "--precision"});
+                                "--precision",
+                                "--conv"});
   if (!parse(app, arguments)) return std::nullopt;
   request.settings.size = "as-is";
   options.apply_to(request.settings);
@@ -78,6 +79,7 @@ std::map<std::string, std::string> metadata(const DumpRequest& request) {
       {"style_taps", settings.style_layers},
       {"content_tap", settings.content_layers},
       {"precision", settings.api.precision == SWAG_DOUBLE ? "double" : "single"},
+      {"conv", name_of(static_cast<Conv2dAlgorithm>(settings.api.conv))},
       {"device", settings.device},
   };
 }
@@ -116,7 +118,8 @@ int dump_command(const Arguments& arguments) {
   for (double& share : blend) share /= sum;
 
   const auto evaluate = [&](Backend& place, DType dtype, const std::vector<std::vector<uint8_t>>* signs) {
-    return dump_objective(place, model, dtype, options.objective, content, styles, blend, image, signs);
+    return dump_objective(place, model, dtype, options.objective, content, styles, blend, image, signs,
+                          options.conv);
   };
   const DType dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
   std::optional<Dump> reference;

@@ -253,6 +253,9 @@ std::vector<Option> machine_options() {
       integer("--threads", kMachine, "Of the CPU; 0: one per core", &swag_options::threads, ranges::kThreads),
       {"--precision", "single|double", kMachine, "double is slow and for checks", set_precision,
        get_precision},
+      choice("--conv", "auto|direct|winograd", kMachine,
+             "auto: Winograd's convolution where it is faster; direct takes less memory", &swag_options::conv,
+             parse_conv, name_of),
   };
 }
 

@@ -24,6 +24,7 @@ struct FitOptions {
   bool average_pooling = true;  // the pooling that the network will run with
   int max_size = 512;           // longest side the images are used at; larger ones are made smaller
   std::string last_tap;         // the deepest tap that will be used; empty: all. Layers below it stay random
+  Conv2dAlgorithm conv = Conv2dAlgorithm::kAuto;
   std::function<bool(double fraction)> progress;  // may be empty; after every layer, false cancels
 };
 
