@@ -45,9 +45,10 @@ class EmulatorTest(test_cli.CliTest):
 
     def dump(self, *arguments, code=0):
         image = self.write("image.png", png(64, 48, 3, lambda x, y: [x * y % 256, 4 * x, 255 - 5 * y]))
-        result = self.swag("dump", "--network", "resnet18", "--weights", "splitmix:7", "--content", self.content,
-                           "--style", self.style, "--image", image, "--smoothing", "softmax",
-                           "--temperature", "auto", "--out", self.path("dump.safetensors"), *arguments)
+        result = self.swag("dump", "--network", "resnet18", "--weights", "splitmix:7",
+                           "--content", self.content, "--style", self.style, "--image", image,
+                           "--smoothing", "softmax", "--temperature", "auto",
+                           "--out", self.path("dump.safetensors"), *arguments)
         self.assertEqual(result.returncode, code, result.stderr)
         return tensors(self.read("dump.safetensors")) if code == 0 else result
 
@@ -106,8 +107,8 @@ class Checked(EmulatorTest):
 
 class BadInput(EmulatorTest):
     def assert_bad(self, code, *words, options=()):
-        self.assert_mistake(code, [self.content, self.style, "-o", self.out, *test_cli.FAST, *EMULATOR, *options],
-                            *words)
+        arguments = [self.content, self.style, "-o", self.out, *test_cli.FAST, *EMULATOR, *options]
+        self.assert_mistake(code, arguments, *words)
         self.assertFalse(os.path.exists(self.out))
 
     def test_devices_says_what_there_is_and_why_not(self):

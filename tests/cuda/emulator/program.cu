@@ -1,7 +1,7 @@
 // The main() of the test build: the program swag as users have it, and options for the device `emulator`.
 //
-//   --emulator-check         every access of every kernel is checked; what is found is told, and then the exit
-//                            code is 1
+//   --emulator-check         every access of every kernel is checked; what is found is told, and makes the
+//                            exit code 1
 //   --emulator-memory MIB    of the device
 //   --emulator-driver X.Y    the CUDA version of its driver; 0: there is no driver
 //   --emulator-devices N     0: there is no device
