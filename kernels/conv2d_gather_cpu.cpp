@@ -1,5 +1,5 @@
 // Backward of a convolution that reads an image: dy times the weight as a matrix of c_out by (kh, kw, c_in)
-// columns, a few rows at a time, then every pixel of dx adds up its columns.
+// columns, a few rows at a time, then the columns are added up where they belong in a row of dx.
 #include <algorithm>
 
 #include "kernels/conv2d_direct_cpu.h"
@@ -13,11 +13,11 @@ namespace {
 
 using direct::ceil_div;
 using direct::kLine;
-using direct::kTasksPerThread;
 using direct::round_up;
 
 constexpr int kMostChannels = 4;
-constexpr int kMinTaskRows = 8;  // columns of up to kh - 1 rows are computed by the neighbour too
+constexpr int kTasksPerThread = 4;  // fewer, longer tasks: see kMinTaskRows
+constexpr int kMinTaskRows = 8;     // columns of up to kh - 1 rows are computed by the neighbour too
 
 /// The columns of a few rows of dy, then one row of dx.
 struct Layout {
@@ -25,6 +25,8 @@ struct Layout {
   int64_t pitch = 0;       // columns rounded up to whole panels
   int slots = 0;           // rows of dy that one row of dx reads
   int64_t slot = 0;        // elements of one of them
+  int64_t margin = 0;      // elements of a row before its first pixel
+  int64_t row = 0;         // elements of a row with what windows read left and right of the map
   int64_t per_thread = 0;  // elements
 };
 
@@ -37,7 +39,9 @@ Layout layout_of(const Conv2dParams& p) {
   layout.pitch = round_up(layout.columns, panel);
   layout.slots = static_cast<int>(ceil_div(l.kh, l.stride_h));
   layout.slot = p.w_out() * layout.pitch;
-  layout.per_thread = round_up(layout.slots * layout.slot + int64_t{p.w} * l.c_in, kLine<T>);
+  layout.margin = int64_t{l.pad_w} * l.c_in;
+  layout.row = (int64_t{p.w} + 2 * l.pad_w) * l.c_in;
+  layout.per_thread = round_up(layout.slots * layout.slot + layout.row, kLine<T>);
   return layout;
 }
 
@@ -61,19 +65,17 @@ void multiply_row(T* columns,  // (w_out, layout.pitch)
   }
 }
 
-/// row += what one row of dy sends there through row i of the kernel.
+/// row += what one row of dy sends there through row i of the kernel: of each of its pixels one run of
+/// kw * c_in values, of which those beyond the map fall into the row's margins.
 template <typename T>
-void gather_row(T* row,  // (w, c_in)
-                const T* columns, int i, const Conv2dParams& p, const Layout& layout) {
+void scatter_row(T* __restrict row,  // (layout.row), its first pixel the one that a window at 0 begins with
+                 const T* __restrict columns, int i, const Conv2dParams& p, const Layout& layout) {
   const Conv2dLayer& l = p.layer;
-  const int w_out = p.w_out();
-  for (int v = 0; v < p.w; ++v, row += l.c_in) {
-    int q = (v + l.pad_w) / l.stride_w;
-    for (int j = (v + l.pad_w) % l.stride_w; j < l.kw && q >= 0; j += l.stride_w, --q) {
-      if (q >= w_out) continue;
-      const T* from = columns + q * layout.pitch + (i * l.kw + j) * l.c_in;
-      for (int channel = 0; channel < l.c_in; ++channel) row[channel] += from[channel];
-    }
+  const int w_out = p.w_out(), run = l.kw * l.c_in;
+  const int64_t step = int64_t{l.stride_w} * l.c_in;
+  columns += int64_t{i} * run;
+  for (int q = 0; q < w_out; ++q, row += step, columns += layout.pitch) {
+    for (int k = 0; k < run; ++k) row[k] += columns[k];
   }
 }
 
@@ -81,6 +83,10 @@ template <typename T>
 void finish_row(T* dx, const T* row, int64_t pixel, const Conv2dBackwardEpilogue<T>& epilogue,
                 const Conv2dParams& p) {
   const int c = p.layer.c_in;
+  if (!epilogue.addend && !epilogue.mask && p.x_pitch == c) {  // an image as it comes
+    std::copy_n(row, int64_t{p.w} * c, dx + pixel * c);
+    return;
+  }
   for (int v = 0; v < p.w; ++v, ++pixel, row += c) {
     for (int channel = 0; channel < c; ++channel) {
       T value = row[channel];
@@ -135,16 +141,16 @@ void gather_backward_data(T* dx, const T* dy, const T* packed, const Conv2dBackw
     for (int u = begin; u < end; ++u) {
       const int first = static_cast<int>(std::max<int64_t>(0, ceil_div(u + l.pad_h - l.kh + 1, l.stride_h)));
       const int last = std::min(h_out - 1, (u + l.pad_h) / l.stride_h);
-      std::fill_n(row, p.w * l.c_in, T{0});
+      std::fill_n(row, layout.row, T{0});
       next = std::max(next, first);
       for (; next <= last; ++next) {
         multiply_row(columns + next % layout.slots * layout.slot, dy + int64_t{next} * w_out * p.y_pitch,
                      packed, p, layout);
       }
       for (int r = first; r <= last; ++r) {
-        gather_row(row, columns + r % layout.slots * layout.slot, u + l.pad_h - r * l.stride_h, p, layout);
+        scatter_row(row, columns + r % layout.slots * layout.slot, u + l.pad_h - r * l.stride_h, p, layout);
       }
-      finish_row(dx, row, int64_t{u} * p.w, epilogue, p);
+      finish_row(dx, row + layout.margin, int64_t{u} * p.w, epilogue, p);
     }
   });
 }

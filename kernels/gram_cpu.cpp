@@ -2,6 +2,7 @@
 
 #include "kernels/gram.h"
 #include "kernels/reduce_cpu.h"
+#include "kernels/vector_clones.h"
 
 // gram_forward cuts A into tiles of at most 256 x 256, those on and above the diagonal, and the positions
 // into groups of chunks. A task is one tile over one group: it multiplies chunk by chunk in T and adds the
@@ -22,6 +23,7 @@ constexpr int kTile = 256;          // channels
 constexpr int kChunk = 512;         // positions
 constexpr int kBackwardRows = 256;  // positions of one product in gram_backward
 constexpr int kBackwardCols = 512;  // channels of it
+constexpr int kStored = 8;          // rows of the lower half written together: a cache line of the upper
 constexpr int kWantedTasks = 32;    // enough for the threads of today; more tasks, more memory
 
 void multiply_symmetric(float* c, const float* a, int n, int rows) {
@@ -52,6 +54,8 @@ struct Plan {
     groups = std::min(chunks, (kWantedTasks + tiles - 1) / tiles);
   }
   int64_t tile_count() const { return int64_t{tile} * tile; }
+  /// Tiles of sums: of every task, or, where one task makes a whole tile, one for each thread.
+  int64_t kept_tiles(int threads) const { return groups > 1 ? tiles * groups : threads; }
 };
 
 /// The tile (row, col), row <= col, of a number in [0, tiles).
@@ -99,44 +103,97 @@ struct Scratch {
   }
 };
 
-/// Reads n positions of `channels` channels. Its mean may be rough: the formula holds for any.
+// The loops over channels. Written out for float and double: copies per instruction set cannot be made of a
+// template.
+
+/// sum += values
 template <typename T>
-void centre(CentredChunk<T>& chunk, const T* __restrict s, int64_t pitch, int n, int channels) {
+__attribute__((always_inline)) inline void add_row(T* __restrict sum, const T* __restrict values, int count) {
+  for (int k = 0; k < count; ++k) sum[k] += values[k];
+}
+VECTOR_CLONES void add_values(float* sum, const float* values, int count) { add_row(sum, values, count); }
+void add_values(double* sum, const double* values, int count) { add_row(sum, values, count); }
+
+/// centred(i, k) = s(i, k) - mean(k), and their sum over the n positions is added to `run`.
+template <typename T>
+__attribute__((always_inline)) inline void centre_rows(T* __restrict centred, T* __restrict run,
+                                                       const T* __restrict s, const T* __restrict mean,
+                                                       int64_t pitch, int n, int channels) {
+  for (int i = 0; i < n; ++i) {
+    for (int k = 0; k < channels; ++k) {
+      const T value = s[i * pitch + k] - mean[k];
+      centred[int64_t{i} * channels + k] = value;
+      run[k] += value;
+    }
+  }
+}
+VECTOR_CLONES void centre_positions(float* centred, float* run, const float* s, const float* mean,
+                                    int64_t pitch, int n, int channels) {
+  centre_rows(centred, run, s, mean, pitch, n, channels);
+}
+void centre_positions(double* centred, double* run, const double* s, const double* mean, int64_t pitch, int n,
+                      int channels) {
+  centre_rows(centred, run, s, mean, pitch, n, channels);
+}
+
+/// One row of the sum at the top of this file; added to `sums`, or put there.
+struct RowTerms {
+  double mean = 0, constant = 0;  // mu_a; sum R_a + n mu_a
+  bool adds = false;
+};
+template <typename T>
+__attribute__((always_inline)) inline void add_terms(double* __restrict sums, const T* __restrict centred,
+                                                     const double* __restrict right_sum,
+                                                     const T* __restrict right_mean, int count,
+                                                     RowTerms terms) {
+  const double mean = terms.mean, constant = terms.constant;
+  if (terms.adds) {
+    for (int b = 0; b < count; ++b) sums[b] += centred[b] + mean * right_sum[b] + constant * right_mean[b];
+  } else {
+    for (int b = 0; b < count; ++b) sums[b] = centred[b] + mean * right_sum[b] + constant * right_mean[b];
+  }
+}
+VECTOR_CLONES void add_product_row(double* sums, const float* centred, const double* right_sum,
+                                   const float* right_mean, int count, RowTerms terms) {
+  add_terms(sums, centred, right_sum, right_mean, count, terms);
+}
+void add_product_row(double* sums, const double* centred, const double* right_sum, const double* right_mean,
+                     int count, RowTerms terms) {
+  add_terms(sums, centred, right_sum, right_mean, count, terms);
+}
+
+/// Reads n positions of `channels` channels. The formula holds for any mean, so that of a sample will do.
+template <typename T>
+void centre(CentredChunk<T>& chunk, const T* s, int64_t pitch, int n, int channels) {
   constexpr int kRun = 32;  // positions whose sum T holds well
-  T* __restrict mean = chunk.mean;
+  constexpr int kSamples = 16;
   T run[kTile];
   chunk.channels = channels;
-  std::fill(mean, mean + channels, T(0));
-  for (int i = 0; i < n; ++i) {
-    for (int k = 0; k < channels; ++k) mean[k] += s[i * pitch + k];
-  }
-  for (int k = 0; k < channels; ++k) mean[k] /= static_cast<T>(n);
+  const int step = std::max(1, n / kSamples), samples = (n + step - 1) / step;
+  std::fill(chunk.mean, chunk.mean + channels, T(0));
+  for (int i = 0; i < n; i += step) add_values(chunk.mean, s + i * pitch, channels);
+  for (int k = 0; k < channels; ++k) chunk.mean[k] /= static_cast<T>(samples);
 
   std::fill(chunk.sum, chunk.sum + channels, 0.0);
   for (int begin = 0; begin < n; begin += kRun) {
     std::fill(run, run + channels, T(0));
-    for (int i = begin; i < std::min(n, begin + kRun); ++i) {
-      T* __restrict centred = chunk.centred + int64_t{i} * channels;
-      for (int k = 0; k < channels; ++k) {
-        centred[k] = s[i * pitch + k] - mean[k];
-        run[k] += centred[k];
-      }
-    }
+    centre_positions(chunk.centred + int64_t{begin} * channels, run, s + begin * pitch, chunk.mean, pitch,
+                     std::min(kRun, n - begin), channels);
     for (int k = 0; k < channels; ++k) chunk.sum[k] += run[k];
   }
 }
 
-/// sums += the product of a chunk's left and right channels, made of the centred product.
+/// sums = or += the product of a chunk's left and right channels, made of the centred product. On the
+/// diagonal, where both are one, only the upper half.
 template <typename T>
 void add_product(double* sums, const T* product, const CentredChunk<T>& left, const CentredChunk<T>& right,
-                 int n) {
+                 int n, bool adds) {
   for (int a = 0; a < left.channels; ++a) {
-    const double mean = left.mean[a], constant = left.sum[a] + n * mean;
-    double* __restrict row = sums + int64_t{a} * right.channels;
-    const T* __restrict centred = product + int64_t{a} * right.channels;
-    for (int b = 0; b < right.channels; ++b) {
-      row[b] += centred[b] + mean * right.sum[b] + constant * right.mean[b];
-    }
+    const double mean = left.mean[a];
+    const int first = &left == &right ? a : 0;
+    const int64_t at = int64_t{a} * right.channels + first;
+    add_product_row(sums + at, product + at, right.sum + first, right.mean + first, right.channels - first,
+                    {mean, left.sum[a] + n * mean, adds});
   }
 }
 
@@ -145,20 +202,18 @@ template <typename T>
 void sum_tile(double* sums, const T* s, TileIndex tile, int64_t begin, int64_t end, Scratch<T>& scratch,
               const GramParams& params) {
   const int rows = tile_channels(tile.row, params), cols = tile_channels(tile.col, params);
-  std::fill(sums, sums + int64_t{rows} * cols, 0.0);
-  if (tile.row == tile.col) std::fill(scratch.product, scratch.product + int64_t{rows} * cols, T(0));
   for (int64_t position = begin; position < end; position += kChunk) {
     const int n = static_cast<int>(std::min<int64_t>(kChunk, end - position));
     const T* chunk = s + position * params.d;
     centre(scratch.left, chunk + tile.row * kTile, params.d, n, rows);
     if (tile.row == tile.col) {
       multiply_symmetric(scratch.product, scratch.left.centred, rows, n);
-      add_product(sums, scratch.product, scratch.left, scratch.left, n);
+      add_product(sums, scratch.product, scratch.left, scratch.left, n, position > begin);
     } else {
       centre(scratch.right, chunk + tile.col * kTile, params.d, n, cols);
       multiply(CblasTrans, rows, cols, n, T(1), scratch.left.centred, rows, scratch.right.centred, cols, T(0),
                scratch.product, cols);
-      add_product(sums, scratch.product, scratch.left, scratch.right, n);
+      add_product(sums, scratch.product, scratch.left, scratch.right, n, position > begin);
     }
   }
 }
@@ -170,12 +225,23 @@ void store_tile(double* a, double* sums, TileIndex tile, const Plan& plan, const
     const double* addend = sums + group * plan.tile_count();
     for (int64_t i = 0; i < int64_t{rows} * cols; ++i) sums[i] += addend[i];
   }
-  for (int row = 0; row < rows; ++row) {
-    for (int col = tile.row == tile.col ? row : 0; col < cols; ++col) {
-      const double value = sums[int64_t{row} * cols + col] / static_cast<double>(params.m);
-      const int64_t i = tile.row * kTile + row, j = tile.col * kTile + col;
-      a[i * params.d + j] = value;
-      a[j * params.d + i] = value;
+  const bool diagonal = tile.row == tile.col;
+  double* upper = a + int64_t{tile.row} * kTile * params.d + tile.col * kTile;
+  double* lower = a + int64_t{tile.col} * kTile * params.d + tile.row * kTile;
+  for (int i = 0; i < rows; ++i) {
+    for (int j = diagonal ? i : 0; j < cols; ++j) {
+      double& value = sums[int64_t{i} * cols + j];
+      value /= static_cast<double>(params.m);
+      upper[int64_t{i} * params.d + j] = value;
+    }
+  }
+  // A few rows of the lower half side by side: each is written from end to end, as memory likes it.
+  for (int begin = 0; begin < cols; begin += kStored) {
+    const int end = std::min(begin + kStored, cols);
+    for (int i = 0; i < (diagonal ? end : rows); ++i) {
+      for (int j = diagonal ? std::max(begin, i) : begin; j < end; ++j) {
+        lower[int64_t{j} * params.d + i] = sums[int64_t{i} * cols + j];
+      }
     }
   }
 }
@@ -185,7 +251,7 @@ void store_tile(double* a, double* sums, TileIndex tile, const Plan& plan, const
 template <typename T>
 int64_t gram_workspace_bytes(const GramParams& params, Stream stream) {
   const Plan plan(params);
-  return plan.tiles * plan.groups * plan.tile_count() * static_cast<int64_t>(sizeof(double)) +
+  return plan.kept_tiles(thread_count(stream)) * plan.tile_count() * static_cast<int64_t>(sizeof(double)) +
          thread_count(stream) * Scratch<T>::bytes();
 }
 
@@ -193,15 +259,19 @@ template <typename T>
 void gram_forward(double* a, const T* s, void* workspace, const GramParams& params, Stream stream) {
   const Plan plan(params);
   auto* sums = static_cast<double*>(workspace);
-  auto* scratch_memory = reinterpret_cast<char*>(sums + plan.tiles * plan.groups * plan.tile_count());
+  auto* scratch_memory =
+      reinterpret_cast<char*>(sums + plan.kept_tiles(thread_count(stream)) * plan.tile_count());
   parallel_tasks(stream, plan.tiles * plan.groups, [&](int64_t task, int thread) {
     const int64_t group = task % plan.groups;
     const int64_t begin = plan.chunks * group / plan.groups * kChunk;
     const int64_t end = std::min(params.m, plan.chunks * (group + 1) / plan.groups * kChunk);
     const TileIndex tile(task / plan.groups, plan.tiles_per_side);
     Scratch<T> scratch(scratch_memory + thread * Scratch<T>::bytes());
-    sum_tile(sums + task * plan.tile_count(), s, tile, begin, end, scratch, params);
+    double* own = sums + (plan.groups > 1 ? task : thread) * plan.tile_count();
+    sum_tile(own, s, tile, begin, end, scratch, params);
+    if (plan.groups == 1) store_tile(a, own, tile, plan, params);
   });
+  if (plan.groups == 1) return;
   parallel_tasks(stream, plan.tiles, [&](int64_t number, int) {
     const TileIndex tile(number, plan.tiles_per_side);
     store_tile(a, sums + number * plan.groups * plan.tile_count(), tile, plan, params);
