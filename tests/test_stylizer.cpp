@@ -233,7 +233,8 @@ TEST_CASE("devices that are not there are said to be missing") {
   // device of which there cannot be so many is missing, and why, is.
   for (const char* name : {"cuda", "cuda:999"}) {
     try {
-      CHECK(make_backend(name, 1)->description().find(name) == 0);
+      const std::string description = make_backend(name, 1)->description();
+      CHECK(description.find(name) == 0);
     } catch (const Error& error) {
       CHECK(error.status() == Status::kDevice);
       CHECK(std::string(error.what()).find(std::string("device '") + name + "': ") == 0);
