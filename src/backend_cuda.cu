@@ -155,7 +155,8 @@ class CudaBackend final : public Backend {
   }
   void relu_forward(const Tensor& y, uint32_t* mask, const Tensor& x) override {
     assert(same_map(x, y));
-    run(__func__, [&](Stream stream) { cuda::relu_forward(floats(y), mask, floats(x), relu_params(x, y), stream); });
+    run(__func__,
+        [&](Stream stream) { cuda::relu_forward(floats(y), mask, floats(x), relu_params(x, y), stream); });
   }
   void relu_backward(const Tensor& dx, const Tensor& dy, const uint32_t* mask) override {
     assert(same_map(dx, dy) && mask);
@@ -172,12 +173,14 @@ class CudaBackend final : public Backend {
   void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                           const Pool2dParams& params) override {
     assert(fits(y, x, params));
-    run(__func__, [&](Stream stream) { cuda::max_pool2d_forward(floats(y), position, floats(x), params, stream); });
+    run(__func__,
+        [&](Stream stream) { cuda::max_pool2d_forward(floats(y), position, floats(x), params, stream); });
   }
   void max_pool2d_backward(const Tensor& dx, const Tensor& dy, const uint8_t* position,
                            const Pool2dParams& params) override {
     assert(fits(dy, dx, params));
-    run(__func__, [&](Stream stream) { cuda::max_pool2d_backward(floats(dx), floats(dy), position, params, stream); });
+    run(__func__,
+        [&](Stream stream) { cuda::max_pool2d_backward(floats(dx), floats(dy), position, params, stream); });
   }
   void avg_pool2d_forward(const Tensor& y, const Tensor& x, const Pool2dParams& params) override {
     assert(fits(y, x, params));
@@ -206,8 +209,8 @@ class CudaBackend final : public Backend {
                         double temperature) override {
     assert(same_dense(df, ds) && same_dense(df, s));
     run(__func__, [&](Stream stream) {
-      cuda::softmax_backward(floats(df), floats(ds), floats(s), inner,
-                             softmax_params(s, temperature), stream);
+      cuda::softmax_backward(floats(df), floats(ds), floats(s), inner, softmax_params(s, temperature),
+                             stream);
     });
   }
   void softmax_channel_forward(const Tensor& s, const Tensor& f, double temperature) override {
@@ -249,8 +252,8 @@ class CudaBackend final : public Backend {
       cuda::gram_forward(a, floats(s), workspace, gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
     });
   }
-  void gram_difference(double* loss, double* inner, void* difference, const double* a, const double* target, int d,
-                       DType) override {
+  void gram_difference(double* loss, double* inner, void* difference, const double* a, const double* target,
+                       int d, DType) override {
     run(__func__, [&](Stream stream) {
       cuda::gram_difference(loss, inner, static_cast<float*>(difference), a, target, scratch_, d, stream);
     });
@@ -354,8 +357,8 @@ class CudaBackend final : public Backend {
       // Row-major y = a b is column-major y^T = b^T a^T.
       const int m = a.shape.w, k = a.shape.c, n = b.shape.c;
       const float one = 1, zero = 0;
-      if (cublasSgemm(queue_.cublas(), CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, &one, floats(b), n, floats(a), k, &zero,
-                      floats(y), n) != CUBLAS_STATUS_SUCCESS) {
+      if (cublasSgemm(queue_.cublas(), CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, &one, floats(b), n, floats(a), k,
+                      &zero, floats(y), n) != CUBLAS_STATUS_SUCCESS) {
         throw Error(Status::kDevice, "cublasSgemm failed");
       }
     });

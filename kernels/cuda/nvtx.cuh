@@ -1,5 +1,5 @@
-// Named ranges for NVIDIA's profilers. Where the toolkit has no NVTX they do nothing; so they do where no profiler
-// listens, at the price of a branch.
+// Named ranges for NVIDIA's profilers. Where the toolkit has no NVTX they do nothing; so they do where no
+// profiler listens, at the price of a branch.
 #pragma once
 
 #if __has_include(<nvtx3/nvToolsExt.h>)

@@ -169,7 +169,8 @@ TEST_CASE("cuda softmax backward agrees with the CPU") {
       std::vector<float> expected(ds.size());
       double inner = 0;
       for (size_t i = 0; i < ds.size(); ++i) inner += static_cast<double>(ds[i]) * s[i];
-      cpu::softmax_backward(expected.data(), ds.data(), s.data(), {{&inner, nullptr}, {1, 0}}, params, Stream{});
+      cpu::softmax_backward(expected.data(), ds.data(), s.data(), {{&inner, nullptr}, {1, 0}}, params,
+                            Stream{});
       const DeviceBuffer<float> device_ds(ds, shift), device_s(s, shift);
       DeviceBuffer<float> df(count, shift);
       const DeviceBuffer<double> parts(std::vector<double>{inner / 4, inner / 10});

@@ -75,8 +75,8 @@ void set_protection(uintptr_t begin, size_t bytes, bool open) {
   mprotect(reinterpret_cast<void*>(begin), bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
-/// Opens or closes the whole range, as options and OpenDeviceMemory want it. Without a key it costs by the pages
-/// in use, so where a part is enough only that part is opened.
+/// Opens or closes the whole range, as options and OpenDeviceMemory want it. Without a key it costs by the
+/// pages in use, so where a part is enough only that part is opened.
 void protect(Heap& h) {
   if (!device_range.begin) return;
   // While a part is open the whole is not closed: that part may be in it.

@@ -1,5 +1,5 @@
-// Counts what the CUDA kernels of whole evaluations move: every op of the networks named, at every shape that it
-// has there, once. For tools/kernel_report.py.
+// Counts what the CUDA kernels of whole evaluations move: every op of the networks named, at every shape that
+// it has there, once. For tools/kernel_report.py.
 //
 //   kernel_counts counts.json vgg19:64 resnet50:64
 #include <cstdio>
