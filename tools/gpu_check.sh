@@ -106,7 +106,6 @@ initcheck() { sanitize initcheck; }
 
 ops() {
   on_gpu || size=32
-  "$swag" bench ops --network "$1" --size "$size" --device $device --history $(on_gpu && echo 10 || echo 1)
   "$swag" bench ops --network "$1" --size "$size" --device $device --history $(on_gpu && echo 10 || echo 1) --json > ops.jsonl
   python3 -c 'import json; json.dump([json.loads(line) for line in open("ops.jsonl")], open("part.json", "w"))'
 }

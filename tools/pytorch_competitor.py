@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from splitmix_weights import splitmix_weight
+
 SEED, STYLE_WEIGHT = 7, 1e3
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -98,33 +100,12 @@ class Resnet50(nn.Module):
         return taps, taps[3]
 
 
-def uniform(stream, shape):
-    """splitmix64 of stream * 2**32 + index, as tools/reference.py."""
-    with np.errstate(over="ignore"):
-        z = np.arange(int(np.prod(shape)) or 1, dtype=np.uint64) + np.uint64(stream) * np.uint64(1 << 32) + np.uint64(1)
-        z = z * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)).astype(np.float64).reshape(shape) / 2.0 ** 53
-
-
 def build(network):
     net = {"vgg19": Vgg19, "resnet50": Resnet50}[network]().eval()
     for k, (name, value) in enumerate(net.state_dict().items()):
         if name.endswith("num_batches_tracked"):
             continue
-        shape = tuple(value.shape)
-        u = uniform(SEED * 1000 + k, shape)
-        if len(shape) == 4:
-            w = (2 * u - 1) * np.sqrt(6.0 / (shape[1] * shape[2] * shape[3]))
-        elif name.endswith("running_var"):
-            w = 0.5 + u
-        elif name.endswith(".weight"):
-            w = 0.5 + 0.6 * u
-        else:
-            w = 0.2 * (2 * u - 1)
-        value.copy_(torch.from_numpy(w.astype(np.float32)))
+        value.copy_(torch.from_numpy(splitmix_weight(SEED, k, name, tuple(value.shape))))
     for parameter in net.parameters():
         parameter.requires_grad_(False)
     return net
