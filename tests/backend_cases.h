@@ -9,6 +9,7 @@
 
 #include "kernels/mask.h"
 #include "src/backend.h"
+#include "src/error.h"
 #include "tests/helpers.h"
 
 namespace swag::test {
@@ -25,6 +26,38 @@ std::vector<T> values_of(Backend& backend, const OwnedTensor& owned) {
   std::vector<T> values(static_cast<size_t>(owned.tensor.count()));
   backend.download(values.data(), owned.tensor.data, owned.buffer.bytes());
   return values;
+}
+
+/// Copies in all directions, clearing, and nothing to copy.
+inline void check_memory(Backend& backend) {
+  const std::vector<int> host{1, 2, 3, 4};
+  std::vector<int> back(4);
+  const Buffer first(backend, 16), second(backend, 16);
+  for (const Buffer* buffer : {&first, &second}) {
+    CHECK(reinterpret_cast<uintptr_t>(buffer->data()) % 64 == 0);
+  }
+  backend.upload(first.data(), host.data(), 16);
+  backend.copy(second.data(), first.data(), 16);
+  backend.zero(second.data(), 8);
+  backend.download(back.data(), second.data(), 16);
+  CHECK(back == std::vector<int>{0, 0, 3, 4});
+  backend.upload(first.data(), host.data(), 0);
+  backend.download(back.data(), first.data(), 0);
+  backend.copy(second.data(), first.data(), 0);
+  backend.zero(first.data(), 0);
+  backend.download(back.data(), second.data(), 16);
+  CHECK(back == std::vector<int>{0, 0, 3, 4});
+}
+
+/// More memory than any machine has.
+inline void check_impossible_memory(Backend& backend) {
+  try {
+    backend.allocate(int64_t{1} << 50);
+    FAIL("allocated a pebibyte");
+  } catch (const Error& error) {
+    CHECK(error.status() == Status::kMemory);
+    CHECK(std::string(error.what()).find("1073741824 MiB") != std::string::npos);
+  }
 }
 
 /// The ops of a network.

@@ -33,25 +33,12 @@ TEST_CASE("the CPU backend's memory is aligned, copied and cleared") {
     CHECK(buffer.data() != nullptr);
     CHECK(reinterpret_cast<uintptr_t>(buffer.data()) % 64 == 0);
   }
-  const std::vector<int> host{1, 2, 3, 4};
-  std::vector<int> back(4);
-  const Buffer first(*backend, 16), second(*backend, 16);
-  backend->upload(first.data(), host.data(), 16);
-  backend->copy(second.data(), first.data(), 16);
-  backend->zero(second.data(), 8);
-  backend->download(back.data(), second.data(), 16);
-  CHECK(back == std::vector<int>{0, 0, 3, 4});
+  check_memory(*backend);
 }
 
 TEST_CASE("memory that cannot be is an error that names the need") {
   const auto backend = make_cpu_backend(1);
-  try {
-    backend->allocate(int64_t{1} << 50);
-    FAIL("allocated a pebibyte");
-  } catch (const Error& error) {
-    CHECK(error.status() == Status::kMemory);
-    CHECK(std::string(error.what()).find("1073741824 MiB") != std::string::npos);
-  }
+  check_impossible_memory(*backend);
   CHECK_THROWS_AS(backend->allocate(host_memory_bytes() + 1), Error);
   CHECK_THROWS_AS(backend->allocate(std::numeric_limits<int64_t>::max()), Error);
 }

@@ -45,35 +45,17 @@ TEST_CASE("the CUDA backend's memory is aligned, copied and cleared, and given b
   REQUIRE_BACKEND(backend);
   const int64_t before = backend->available_bytes();
   {
-    const std::vector<int> host{1, 2, 3, 4};
-    std::vector<int> back(4);
-    const Buffer first(*backend, 16), second(*backend, 16), large(*backend, int64_t{64} << 20);
-    for (const Buffer* buffer : {&first, &second, &large}) {
-      CHECK(reinterpret_cast<uintptr_t>(buffer->data()) % 64 == 0);
-    }
+    const Buffer large(*backend, int64_t{64} << 20);
+    CHECK(reinterpret_cast<uintptr_t>(large.data()) % 64 == 0);
     CHECK(backend->available_bytes() <= before - (int64_t{64} << 20));
-    backend->upload(first.data(), host.data(), 16);
-    backend->copy(second.data(), first.data(), 16);
-    backend->zero(second.data(), 8);
-    backend->download(back.data(), second.data(), 16);
-    CHECK(back == std::vector<int>{0, 0, 3, 4});
-    backend->upload(first.data(), host.data(), 0);
-    backend->download(back.data(), first.data(), 0);
-    backend->copy(second.data(), first.data(), 0);
-    backend->zero(first.data(), 0);
+    test::check_memory(*backend);
   }
   CHECK(backend->available_bytes() >= before - (int64_t{2} << 20));  // what a driver keeps for itself
 }
 
 TEST_CASE("memory that a device does not have is an error that names the need, and does no harm") {
   REQUIRE_BACKEND(backend);
-  try {
-    backend->allocate(int64_t{1} << 50);
-    FAIL("allocated a pebibyte");
-  } catch (const Error& error) {
-    CHECK(error.status() == Status::kMemory);
-    CHECK(std::string(error.what()).find("1073741824 MiB") != std::string::npos);
-  }
+  test::check_impossible_memory(*backend);
   test::check_network_ops<float>(*backend);
 }
 

@@ -34,6 +34,11 @@ Floats floats(int count, F&& value) {
   return values;
 }
 
+/// 1, 2, 3, ...
+inline Floats numbers(int count) {
+  return floats(count, [](int i) { return i + 1; });
+}
+
 // Races on shared memory: planted_races.cu.
 PlantedBug missing_barrier();
 PlantedBug reused_tile();  // the barrier before a loop writes its tile again

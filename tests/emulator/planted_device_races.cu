@@ -11,10 +11,6 @@ using ladder::DeviceArray;
 
 constexpr int kBlocks = 6, kThreads = 32;
 
-Floats numbers(int count) {
-  return floats(count, [](int i) { return i + 1; });
-}
-
 template <typename T>
 Floats as_floats(const DeviceArray<T>& array) {
   const std::vector<T> values = array.values();

@@ -12,10 +12,6 @@ using ladder::DeviceArray;
 
 constexpr int kThreads = 64;
 
-Floats numbers(int count) {
-  return floats(count, [](int i) { return i + 1; });
-}
-
 constexpr int kDifference = __LINE__;
 /// Neighbours' differences, with 0 at the border.
 template <int kStep, bool kRight>

@@ -12,10 +12,6 @@ using ladder::DeviceArray;
 constexpr int kThreads = 64;
 constexpr unsigned kAll = 0xffffffffu;
 
-Floats numbers(int count) {
-  return floats(count, [](int i) { return i + 1; });
-}
-
 /// y = kernel(x) by one block.
 Floats run_on(void (*kernel)(float*, const float*), int threads, int inputs, int outputs) {
   DeviceArray<float> x(numbers(inputs)), y(outputs);

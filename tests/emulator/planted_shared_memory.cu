@@ -12,10 +12,6 @@ using ladder::DeviceArray;
 
 constexpr int kThreads = 64;
 
-Floats numbers(int count) {
-  return floats(count, [](int i) { return i + 1; });
-}
-
 /// y = kernel(x) with kThreads a block.
 Floats run_on(void (*kernel)(float*, const float*), int outputs = kThreads, int blocks = 1,
               size_t shared_bytes = 0) {
