@@ -70,18 +70,6 @@ std::string history_text(const HistoryRing& ring) { return ", history " + std::t
 
 // ---------------------------------------------------------------- the backend
 
-class Timed {
- public:
-  Timed(OpLog& log, OpWork work) : log_(log), work_(std::move(work)) { log_.begin(work_); }
-  ~Timed() { log_.end(work_); }
-  Timed(const Timed&) = delete;
-  Timed& operator=(const Timed&) = delete;
-
- private:
-  OpLog& log_;
-  OpWork work_;
-};
-
 class ProfiledBackend final : public Backend {
  public:
   explicit ProfiledBackend(OpLog& log) : log_(log) {}
@@ -98,12 +86,10 @@ class ProfiledBackend final : public Backend {
     inner().download(host, source, bytes);
   }
   void copy(void* destination, const void* source, int64_t bytes) override {
-    const Timed timed(log_, bytes_work("copy", bytes, 2 * bytes));
-    inner().copy(destination, source, bytes);
+    log_.run(bytes_work("copy", bytes, 2 * bytes), [&] { inner().copy(destination, source, bytes); });
   }
   void zero(void* destination, int64_t bytes) override {
-    const Timed timed(log_, bytes_work("zero", bytes, bytes));
-    inner().zero(destination, bytes);
+    log_.run(bytes_work("zero", bytes, bytes), [&] { inner().zero(destination, bytes); });
   }
   Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, Conv2dDirection direction, DType dtype) override {
     return inner().conv2d_choose(layer, direction, dtype);
@@ -122,150 +108,136 @@ class ProfiledBackend final : public Backend {
   }
   void conv2d_forward(const Tensor& y, const Tensor& x, const void* packed, const ForwardEpilogue& epilogue,
                       const Conv2dParams& params, void* workspace) override {
-    const Timed timed(
-        log_, conv2d_work("conv2d_forward", x, y, params,
-                          (epilogue.residual ? map_bytes(y) : 0) + (epilogue.mask ? mask_bytes(y) : 0)));
-    inner().conv2d_forward(y, x, packed, epilogue, params, workspace);
+    log_.run(conv2d_work("conv2d_forward", x, y, params,
+                         (epilogue.residual ? map_bytes(y) : 0) + (epilogue.mask ? mask_bytes(y) : 0)),
+             [&] { inner().conv2d_forward(y, x, packed, epilogue, params, workspace); });
   }
   void conv2d_backward_data(const Tensor& dx, const Tensor& dy, const void* packed,
                             const BackwardEpilogue& epilogue, const Conv2dParams& params,
                             void* workspace) override {
-    const Timed timed(
-        log_, conv2d_work("conv2d_backward_data", dx, dy, params,
-                          (epilogue.addend ? map_bytes(dx) : 0) + (epilogue.mask ? mask_bytes(dx) : 0)));
-    inner().conv2d_backward_data(dx, dy, packed, epilogue, params, workspace);
+    log_.run(conv2d_work("conv2d_backward_data", dx, dy, params,
+                         (epilogue.addend ? map_bytes(dx) : 0) + (epilogue.mask ? mask_bytes(dx) : 0)),
+             [&] { inner().conv2d_backward_data(dx, dy, packed, epilogue, params, workspace); });
   }
   void batch_norm_forward(const Tensor& y, const Tensor& x, const void* scale, const void* shift) override {
-    const Timed timed(log_, map_work("batch_norm_forward", y, 2));
-    inner().batch_norm_forward(y, x, scale, shift);
+    log_.run(map_work("batch_norm_forward", y, 2), [&] { inner().batch_norm_forward(y, x, scale, shift); });
   }
   void batch_norm_backward(const Tensor& dx, const Tensor& dy, const void* scale) override {
-    const Timed timed(log_, map_work("batch_norm_backward", dx, 2));
-    inner().batch_norm_backward(dx, dy, scale);
+    log_.run(map_work("batch_norm_backward", dx, 2), [&] { inner().batch_norm_backward(dx, dy, scale); });
   }
   void relu_forward(const Tensor& y, uint32_t* mask, const Tensor& x) override {
-    const Timed timed(log_, map_work("relu_forward", y, 2, mask ? mask_bytes(y) : 0));
-    inner().relu_forward(y, mask, x);
+    log_.run(map_work("relu_forward", y, 2, mask ? mask_bytes(y) : 0),
+             [&] { inner().relu_forward(y, mask, x); });
   }
   void relu_backward(const Tensor& dx, const Tensor& dy, const uint32_t* mask) override {
-    const Timed timed(log_, map_work("relu_backward", dx, 2, mask_bytes(dx)));
-    inner().relu_backward(dx, dy, mask);
+    log_.run(map_work("relu_backward", dx, 2, mask_bytes(dx)), [&] { inner().relu_backward(dx, dy, mask); });
   }
   void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) override {
-    const Timed timed(log_, map_work("add_forward", y, 3));
-    inner().add_forward(y, a, b);
+    log_.run(map_work("add_forward", y, 3), [&] { inner().add_forward(y, a, b); });
   }
   void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                           const Pool2dParams& params) override {
-    const Timed timed(log_, pool2d_work("max_pool2d_forward", x, y, params, position ? y.count() : 0));
-    inner().max_pool2d_forward(y, position, x, params);
+    log_.run(pool2d_work("max_pool2d_forward", x, y, params, position ? y.count() : 0),
+             [&] { inner().max_pool2d_forward(y, position, x, params); });
   }
   void max_pool2d_backward(const Tensor& dx, const Tensor& dy, const uint8_t* position,
                            const Pool2dParams& params) override {
-    const Timed timed(log_, pool2d_work("max_pool2d_backward", dx, dy, params, dy.count()));
-    inner().max_pool2d_backward(dx, dy, position, params);
+    log_.run(pool2d_work("max_pool2d_backward", dx, dy, params, dy.count()),
+             [&] { inner().max_pool2d_backward(dx, dy, position, params); });
   }
   void avg_pool2d_forward(const Tensor& y, const Tensor& x, const Pool2dParams& params) override {
-    const Timed timed(log_, pool2d_work("avg_pool2d_forward", x, y, params, 0));
-    inner().avg_pool2d_forward(y, x, params);
+    log_.run(pool2d_work("avg_pool2d_forward", x, y, params, 0),
+             [&] { inner().avg_pool2d_forward(y, x, params); });
   }
   void avg_pool2d_backward(const Tensor& dx, const Tensor& dy, const Pool2dParams& params) override {
-    const Timed timed(log_, pool2d_work("avg_pool2d_backward", dx, dy, params, 0));
-    inner().avg_pool2d_backward(dx, dy, params);
+    log_.run(pool2d_work("avg_pool2d_backward", dx, dy, params, 0),
+             [&] { inner().avg_pool2d_backward(dx, dy, params); });
   }
   void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) override {
-    const Timed timed(log_, map_work("softmax_statistics", f, 1));
-    inner().softmax_statistics(statistics, f, temperature);
+    log_.run(map_work("softmax_statistics", f, 1),
+             [&] { inner().softmax_statistics(statistics, f, temperature); });
   }
   void softmax_forward(const Tensor& s, const Tensor& f, const SoftmaxStatistics* statistics,
                        double temperature) override {
-    const Timed timed(log_, map_work("softmax_forward", s, 2));
-    inner().softmax_forward(s, f, statistics, temperature);
+    log_.run(map_work("softmax_forward", s, 2),
+             [&] { inner().softmax_forward(s, f, statistics, temperature); });
   }
   void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s,
                         const SoftmaxInner& inner_product, double temperature) override {
-    const Timed timed(log_, map_work("softmax_backward", df, 3));
-    inner().softmax_backward(df, ds, s, inner_product, temperature);
+    log_.run(map_work("softmax_backward", df, 3),
+             [&] { inner().softmax_backward(df, ds, s, inner_product, temperature); });
   }
   void softmax_channel_forward(const Tensor& s, const Tensor& f, double temperature) override {
-    const Timed timed(log_, map_work("softmax_channel_forward", s, 2));
-    inner().softmax_channel_forward(s, f, temperature);
+    log_.run(map_work("softmax_channel_forward", s, 2),
+             [&] { inner().softmax_channel_forward(s, f, temperature); });
   }
   void softmax_channel_backward(const Tensor& df, const Tensor& ds, const Tensor& s,
                                 double temperature) override {
-    const Timed timed(log_, map_work("softmax_channel_backward", df, 3));
-    inner().softmax_channel_backward(df, ds, s, temperature);
+    log_.run(map_work("softmax_channel_backward", df, 3),
+             [&] { inner().softmax_channel_backward(df, ds, s, temperature); });
   }
   void scale(const Tensor& y, const Tensor& x, double factor) override {
-    const Timed timed(log_, map_work("scale", y, 2));
-    inner().scale(y, x, factor);
+    log_.run(map_work("scale", y, 2), [&] { inner().scale(y, x, factor); });
   }
   double softmax_entropy(const Tensor& f, double temperature) override {
-    const Timed timed(log_, map_work("softmax_entropy", f, 1));
-    return inner().softmax_entropy(f, temperature);
+    return log_.run(map_work("softmax_entropy", f, 1),
+                    [&] { return inner().softmax_entropy(f, temperature); });
   }
   double softmax_channel_entropy(const Tensor& f, double temperature) override {
-    const Timed timed(log_, map_work("softmax_channel_entropy", f, 1));
-    return inner().softmax_channel_entropy(f, temperature);
+    return log_.run(map_work("softmax_channel_entropy", f, 1),
+                    [&] { return inner().softmax_channel_entropy(f, temperature); });
   }
   int64_t gram_workspace_bytes(Shape shape, DType dtype) override {
     return inner().gram_workspace_bytes(shape, dtype);
   }
   void gram_forward(double* a, const Tensor& s, void* workspace) override {
-    const Timed timed(log_, gram_forward_work(s));
-    inner().gram_forward(a, s, workspace);
+    log_.run(gram_forward_work(s), [&] { inner().gram_forward(a, s, workspace); });
   }
   void gram_difference(double* loss, double* inner_product, void* difference, const double* a,
                        const double* target, int d, DType dtype) override {
-    const Timed timed(log_, gram_difference_work(d, dtype));
-    inner().gram_difference(loss, inner_product, difference, a, target, d, dtype);
+    log_.run(gram_difference_work(d, dtype),
+             [&] { inner().gram_difference(loss, inner_product, difference, a, target, d, dtype); });
   }
   void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
                      bool accumulate, void* workspace) override {
-    const Timed timed(log_, gram_backward_work(ds, accumulate));
-    inner().gram_backward(ds, s, difference, factor, accumulate, workspace);
+    log_.run(gram_backward_work(ds, accumulate),
+             [&] { inner().gram_backward(ds, s, difference, factor, accumulate, workspace); });
   }
   void content_loss_forward(double* loss, double* inner_product, const Tensor& s,
                             const Tensor& target) override {
-    const Timed timed(log_, map_work("content_loss_forward", s, 2));
-    inner().content_loss_forward(loss, inner_product, s, target);
+    log_.run(map_work("content_loss_forward", s, 2),
+             [&] { inner().content_loss_forward(loss, inner_product, s, target); });
   }
   void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
                              bool accumulate) override {
-    const Timed timed(log_, map_work("content_loss_backward", ds, accumulate ? 4 : 3));
-    inner().content_loss_backward(ds, s, target, factor, accumulate);
+    log_.run(map_work("content_loss_backward", ds, accumulate ? 4 : 3),
+             [&] { inner().content_loss_backward(ds, s, target, factor, accumulate); });
   }
   void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) override {
-    const Timed timed(log_, map_work("total_variation", dx, 3));
-    inner().total_variation(loss, dx, x, factor);
+    log_.run(map_work("total_variation", dx, 3), [&] { inner().total_variation(loss, dx, x, factor); });
   }
   void vector_norms(VectorNorms* norms, const Tensor& x) override {
-    const Timed timed(log_, map_work("vector_norms", x, 1));
-    inner().vector_norms(norms, x);
+    log_.run(map_work("vector_norms", x, 1), [&] { inner().vector_norms(norms, x); });
   }
   void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
                  const AdamParams& params) override {
-    const Timed timed(log_, map_work("adam_step", x, 7));
-    inner().adam_step(x, m, v, g, params);
+    log_.run(map_work("adam_step", x, 7), [&] { inner().adam_step(x, m, v, g, params); });
   }
   int64_t lbfgs_workspace_bytes(int history, Shape shape, DType dtype) override {
     return inner().lbfgs_workspace_bytes(history, shape, dtype);
   }
   void lbfgs_measure(GradientReport* report, const Tensor& gradient, const LbfgsMemory& memory,
                      const LbfgsMeasureParams& params) override {
-    const Timed timed(
-        log_, map_work("lbfgs_measure", gradient, 3 + 2 * params.ring.size(), 0, history_text(params.ring)));
-    inner().lbfgs_measure(report, gradient, memory, params);
+    log_.run(map_work("lbfgs_measure", gradient, 3 + 2 * params.ring.size(), 0, history_text(params.ring)),
+             [&] { inner().lbfgs_measure(report, gradient, memory, params); });
   }
   void lbfgs_step(const LbfgsMemory& memory, const Tensor& gradient, const LbfgsStepParams& params) override {
-    const Timed timed(
-        log_, map_work("lbfgs_step", gradient, 6 + 2 * params.ring.size() + (params.keeps_pair ? 2 : 0), 0,
-                       history_text(params.ring)));
-    inner().lbfgs_step(memory, gradient, params);
+    log_.run(map_work("lbfgs_step", gradient, 6 + 2 * params.ring.size() + (params.keeps_pair ? 2 : 0), 0,
+                      history_text(params.ring)),
+             [&] { inner().lbfgs_step(memory, gradient, params); });
   }
   void lbfgs_move(const LbfgsMemory& memory, double step) override {
-    const Timed timed(log_, map_work("lbfgs_move", memory.x, 3));
-    inner().lbfgs_move(memory, step);
+    log_.run(map_work("lbfgs_move", memory.x, 3), [&] { inner().lbfgs_move(memory, step); });
   }
   void range_push(const char* name) override { inner().range_push(name); }
   void range_pop() override { inner().range_pop(); }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "src/backend.h"
@@ -40,10 +41,24 @@ class OpLog {
 
   // For the profiled backend.
   Backend& inner() { return inner_; }
+  /// call(), timed and seen by the observer. One that throws is not logged.
+  template <typename Call>
+  auto run(const OpWork& work, Call&& call) {
+    begin(work);
+    if constexpr (std::is_void_v<decltype(call())>) {
+      call();
+      end(work);
+    } else {
+      const auto result = call();
+      end(work);
+      return result;
+    }
+  }
+
+ private:
   void begin(const OpWork& work);
   void end(const OpWork& work);
 
- private:
   Backend& inner_;
   OpObserver observer_;
   std::vector<OpWork> ran_;
