@@ -101,7 +101,8 @@ class Golden {
   /// Relative L2 errors, absolute ones of entropies; each is checked.
   Errors compare(const Dump& dump, const Tolerances& tolerances) const {
     Errors errors;
-    for (const auto& [name, entry] : file_.entries()) {
+    for (const auto& named : file_.entries()) {
+      const std::string& name = named.first;  // a name of its own: CAPTURE's lambda takes no structured binding
       const bool entropy = name.compare(0, 8, "entropy.") == 0;
       const bool statistic = entropy || name.find("_stats.") != std::string::npos;
       const std::vector<double>&actual = dump.at(name).values, expected = file_.read<double>(name);
@@ -113,7 +114,7 @@ class Golden {
       if (!(error <= worst)) worst = error;
       CAPTURE(name);
       CAPTURE(error);
-      CHECK(dump.at(name).shape == entry.shape);
+      CHECK(dump.at(name).shape == named.second.shape);
       const bool close = error <= tolerance;  // false for NaN
       CHECK(close);
     }
