@@ -30,6 +30,8 @@ struct Conv2dLayer {
   int kh = 1, kw = 1;
   int stride_h = 1, stride_w = 1;
   int pad_h = 0, pad_w = 0;
+
+  int64_t weight_count() const { return int64_t{c_out} * kh * kw * c_in; }
 };
 
 /// The layer on a map of h x w pixels. Pitches are elements from one pixel to the next (>= channels), so that

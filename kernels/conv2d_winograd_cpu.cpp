@@ -31,6 +31,8 @@ constexpr int64_t kOwnTiles = 12;     // of a thread's block: whole tiles of eve
 constexpr int64_t kSharedTiles = 96;  // of a block of all threads
 constexpr int64_t kRowChunk = 24;     // tiles multiplied with all panels of a group while they are near
 constexpr int kGroupChannels = 64;    // output channels multiplied, then transformed, at a time
+constexpr int kWeightChannels = 32;   // of a shared block's, whose weights are transformed at a time
+constexpr int kTaps = 9;
 constexpr int kWordChannels = 32;     // a group is whole words of the mask
 constexpr int kFewestChannels = 32;   // see winograd_pays
 constexpr int64_t kCachedBytes = 16 << 20;  // transformed weights that stay in a third-level cache
@@ -62,11 +64,18 @@ struct Plan {
   int64_t parts = 1;                // of a shared block's tiles, so that there is work for many threads
   int64_t v_pitch = 0, v_step = 0;  // elements from tile to tile, from position to position
   int64_t m_pitch = 0, m_step = 0;
+  int64_t u_step = 0;  // of a shared block's transformed weights; 0: all are packed
 
   int64_t begin(int64_t block) const { return tiles * block / blocks; }
   int64_t v_elements() const { return kPositions * v_step; }
   int64_t m_elements() const { return kPositions * m_step; }
+  int64_t u_elements() const { return kPatch * u_step; }
 };
+
+/// Whether all transformed weights of a layer are more than the caches hold.
+bool weights_leave_cache(const direct::Channels& c) {
+  return kPositions * int64_t{c.in} * c.out * int64_t{sizeof(float)} > kCachedBytes;
+}
 
 /// An odd number of cache lines: lines this far apart are spread over all sets of a cache.
 int64_t odd_lines(int64_t elements) { return (ceil_div(elements, kLine) | 1) * kLine; }
@@ -83,7 +92,7 @@ Plan make_plan(const Conv2dParams& params, Conv2dDirection direction, int thread
   plan.tiles = ceil_div(plan.y_h, kTile) * plan.tile_cols;
 
   const direct::Channels& c = plan.map.c;
-  plan.shared = kPositions * int64_t{c.in} * c.out * int64_t{sizeof(float)} > kCachedBytes;
+  plan.shared = weights_leave_cache(c);
   plan.blocks = ceil_div(plan.tiles, plan.shared ? kSharedTiles : kOwnTiles);
   if (!plan.shared) plan.blocks = std::min(round_up(plan.blocks, threads), plan.tiles);
   plan.block_tiles = ceil_div(plan.tiles, plan.blocks);
@@ -93,6 +102,7 @@ Plan make_plan(const Conv2dParams& params, Conv2dDirection direction, int thread
   plan.v_step = odd_lines(plan.block_tiles * plan.v_pitch);
   plan.m_pitch = odd_lines(std::min<int64_t>(round_up(c.out, kWordChannels), kGroupChannels));
   plan.m_step = odd_lines(ceil_div(plan.block_tiles, plan.parts) * plan.m_pitch);
+  if (plan.shared) plan.u_step = odd_lines(int64_t{kWeightChannels} * c.in);
   return plan;
 }
 
@@ -122,25 +132,61 @@ void transform_inputs(float* v, const Plan& plan, int64_t begin, int64_t end) {
   }
 }
 
-/// All products of `tiles` rows of v with the weights of `channels` output channels from `channel` on.
-void multiply(float* m, const float* v, const Plan& plan, int64_t tiles, int channel, int channels) {
+/// Products of one position: `tiles` rows of v with the weights u of `channels` output channels, into m, whose
+/// first column is theirs.
+void multiply_position(float* m, const float* v, const float* u, const Plan& plan, int64_t tiles,
+                       int channels) {
   const GemmKernel<float>& kernel = gemm_kernel<float>();
-  const int64_t depth = plan.map.c.in;
-  const int64_t position_weights = round_up(plan.map.c.out, kernel.panel) * depth;
   GemmPanel<float> panel;
   panel.a_step = plan.v_pitch;
   panel.tap_rows = panel.taps = 1;
-  panel.depth = static_cast<int>(depth);
+  panel.depth = plan.map.c.in;
   panel.y_step = plan.m_pitch;
   panel.columns = kernel.panel;  // what is too much is 0
+  for (int64_t row = 0; row < tiles; row += kRowChunk) {
+    panel.a = v + row * plan.v_pitch;
+    panel.rows = std::min<int64_t>(kRowChunk, tiles - row);
+    for (int n = 0; n < channels; n += kernel.panel) {
+      panel.b = u + int64_t{n} * plan.map.c.in;
+      panel.y = m + row * plan.m_pitch + n;
+      kernel.multiply(panel);
+    }
+  }
+}
+
+/// All products of `tiles` rows of v with the weights of `channels` output channels from `channel` on, which
+/// were transformed when they were packed.
+void multiply(float* m, const float* v, const Plan& plan, int64_t tiles, int channel, int channels) {
+  const int64_t depth = plan.map.c.in;
+  const int64_t position_weights = round_up(plan.map.c.out, gemm_kernel<float>().panel) * depth;
   for (int position = 0; position < kPositions; ++position) {
-    for (int64_t row = 0; row < tiles; row += kRowChunk) {
-      panel.a = v + position * plan.v_step + row * plan.v_pitch;
-      panel.rows = std::min<int64_t>(kRowChunk, tiles - row);
-      for (int n = 0; n < channels; n += kernel.panel) {
-        panel.b = plan.map.packed + position * position_weights + (channel + n) * depth;
-        panel.y = m + position * plan.m_step + row * plan.m_pitch + n;
-        kernel.multiply(panel);
+    const float* u = plan.map.packed + position * position_weights + channel * depth;
+    multiply_position(m + position * plan.m_step, v + position * plan.v_step, u, plan, tiles, channels);
+  }
+}
+
+/// The same with weights that are transformed here, six positions of kWeightChannels channels at a time: what
+/// comes from memory is a quarter, what is multiplied lies in the second-level cache.
+void transform_and_multiply(float* m, const float* v, float* u, const Plan& plan, int64_t tiles, int channel,
+                            int channels) {
+  const int64_t depth = plan.map.c.in;
+  WinogradWeights weights;
+  weights.channels = gemm_kernel<float>().panel;
+  weights.depth = depth;
+  weights.position_step = plan.u_step;
+  for (int first = 0; first < channels; first += kWeightChannels) {
+    const int count = std::min(kWeightChannels, channels - first);
+    for (int row = 0; row < kPatch; ++row) {
+      for (int n = 0; n < count; n += weights.channels) {
+        weights.g = plan.map.packed + kTaps * (channel + first + n) * depth;
+        weights.u = u + n * depth;
+        weights.row = row;
+        transforms().transform_weights(weights);
+      }
+      for (int col = 0; col < kPatch; ++col) {
+        const int position = row * kPatch + col;
+        multiply_position(m + position * plan.m_step + first, v + position * plan.v_step,
+                          u + col * plan.u_step, plan, tiles, count);
       }
     }
   }
@@ -176,10 +222,15 @@ void transform_outputs(const float* m, const Plan& plan, int64_t begin, int64_t 
 }
 
 /// Tiles [begin, end), which are rows of v from 0 on, times one group of output channels, into y.
-void finish_group(float* m, const float* v, const Plan& plan, int64_t begin, int64_t end, int64_t group) {
+void finish_group(float* m, const float* v, float* u, const Plan& plan, int64_t begin, int64_t end,
+                  int64_t group) {
   const int channel = static_cast<int>(group) * kGroupChannels;
   const int channels = std::min(kGroupChannels, plan.map.c.out - channel);
-  multiply(m, v, plan, end - begin, channel, channels);
+  if (plan.shared) {
+    transform_and_multiply(m, v, u, plan, end - begin, channel, channels);
+  } else {
+    multiply(m, v, plan, end - begin, channel, channels);
+  }
   transform_outputs(m, plan, begin, end, channel, channels);
 }
 
@@ -190,7 +241,7 @@ void run_own_blocks(const Plan& plan, float* workspace, Stream stream) {
     float* m = v + plan.v_elements();
     const int64_t begin = plan.begin(block), end = plan.begin(block + 1);
     transform_inputs(v, plan, begin, end);
-    for (int64_t group = 0; group < plan.groups; ++group) finish_group(m, v, plan, begin, end, group);
+    for (int64_t group = 0; group < plan.groups; ++group) finish_group(m, v, nullptr, plan, begin, end, group);
   });
 }
 
@@ -205,8 +256,9 @@ void run_shared_blocks(const Plan& plan, float* workspace, Stream stream) {
     parallel_tasks(stream, plan.groups * plan.parts, [&](int64_t task, int thread) {
       const int64_t part = task % plan.parts, group = task / plan.parts;
       const int64_t first = tiles * part / plan.parts, last = tiles * (part + 1) / plan.parts;
-      float* m = v + plan.v_elements() + thread * plan.m_elements();
-      finish_group(m, v + first * plan.v_pitch, plan, begin + first, begin + last, group);
+      float* m = v + plan.v_elements() + thread * (plan.m_elements() + plan.u_elements());
+      float* u = m + plan.m_elements();
+      finish_group(m, v + first * plan.v_pitch, u, plan, begin + first, begin + last, group);
     });
   }
 }
@@ -219,7 +271,7 @@ void run(const Plan& plan, void* workspace, Stream stream) {
   }
 }
 
-using Taps = std::array<double, 9>;
+using Taps = std::array<double, kTaps>;
 
 /// G of Cook and Toom: row j evaluates the weights as a polynomial at point j; the last one is the point at
 /// infinity. The denominators of the interpolation are put here, because here double precision costs nothing.
@@ -274,10 +326,11 @@ bool winograd_pays(const Conv2dLayer& layer, Conv2dDirection direction) {
 
 int64_t winograd_packed_count(const Conv2dLayer& layer, Conv2dDirection direction) {
   const direct::Channels c = direct::channels_of(layer, direction);
-  return kPositions * round_up(c.out, gemm_kernel<float>().panel) * c.in;
+  return (weights_leave_cache(c) ? kTaps : kPositions) * round_up(c.out, gemm_kernel<float>().panel) * c.in;
 }
 
-/// Packed weights are (position, panel of output channels, input channel, channel of the panel).
+/// Packed weights are (position, panel of output channels, input channel, channel of the panel); those that
+/// leave the cache are (panel of output channels, input channel, tap, channel of the panel), not transformed.
 void winograd_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dDirection direction,
                    Stream stream) {
   constexpr int kWidestPanel = 32;
@@ -285,22 +338,32 @@ void winograd_pack(float* packed, const float* weight, const Conv2dLayer& layer,
   const direct::Channels c = direct::channels_of(layer, direction);
   const int panel = gemm_kernel<float>().panel;
   assert(panel <= kWidestPanel);
+  const bool late = weights_leave_cache(c);
   const int64_t panels = ceil_div(c.out, panel), panel_weights = int64_t{c.in} * panel;
+  const int lines_of_k = late ? kTaps : kPositions;
   parallel_tasks(stream, panels, [&](int64_t index, int) {
     float lines[kPositions][kWidestPanel] = {};  // positions lie a power of two apart: write them whole
     for (int k = 0; k < c.in; ++k) {
       const int columns = static_cast<int>(std::min<int64_t>(panel, c.out - index * panel));
       for (int n = 0; n < columns; ++n) {
         const int64_t out = index * panel + n;
-        const float* w = weight + (forward ? out * 9 * layer.c_in + k : k * 9 * int64_t{layer.c_in} + out);
+        const float* w =
+            weight + (forward ? out * kTaps * layer.c_in + k : k * kTaps * int64_t{layer.c_in} + out);
         Taps taps;
-        for (int tap = 0; tap < 9; ++tap) taps[tap] = w[int64_t{forward ? tap : 8 - tap} * layer.c_in];
-        const std::array<float, kPositions> u = transform_weight(taps);
-        for (int position = 0; position < kPositions; ++position) lines[position][n] = u[position];
+        for (int tap = 0; tap < kTaps; ++tap) {
+          taps[tap] = w[int64_t{forward ? tap : kTaps - 1 - tap} * layer.c_in];
+        }
+        if (late) {
+          for (int tap = 0; tap < kTaps; ++tap) lines[tap][n] = static_cast<float>(taps[tap]);
+        } else {
+          const std::array<float, kPositions> u = transform_weight(taps);
+          for (int position = 0; position < kPositions; ++position) lines[position][n] = u[position];
+        }
       }
-      float* to = packed + index * panel_weights + k * panel;
-      for (int position = 0; position < kPositions; ++position) {
-        std::memcpy(to + position * panels * panel_weights, lines[position], panel * sizeof(float));
+      float* to = packed + (late ? (index * c.in + k) * kTaps * panel : index * panel_weights + k * panel);
+      const int64_t step = late ? panel : panels * panel_weights;
+      for (int line = 0; line < lines_of_k; ++line) {
+        std::memcpy(to + line * step, lines[line], panel * sizeof(float));
       }
     }
   });
@@ -309,7 +372,8 @@ void winograd_pack(float* packed, const float* weight, const Conv2dLayer& layer,
 int64_t winograd_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction, Stream stream) {
   const int threads = thread_count(stream);
   const Plan plan = make_plan(params, direction, threads);
-  const int64_t elements = plan.v_elements() * (plan.shared ? 1 : threads) + plan.m_elements() * threads;
+  const int64_t elements = plan.v_elements() * (plan.shared ? 1 : threads) +
+                           (plan.m_elements() + plan.u_elements()) * threads;
   return elements * static_cast<int64_t>(sizeof(float));
 }
 

@@ -1,6 +1,6 @@
 // The transforms of Winograd's F(4x4, 3x3) for one tile, compiled once per instruction set: 6 x 6 pixels of
-// the map become 36 values that are multiplied, 36 products become 4 x 4 pixels of the result. docs/cpu.md
-// derives them.
+// the map become 36 values that are multiplied, 36 products become 4 x 4 pixels of the result; and of the
+// weights, 9 taps become 36 factors. docs/cpu.md derives them.
 //
 // Like gemm_micro_kernel.h, this header may contain declarations only.
 #pragma once
@@ -44,7 +44,18 @@ struct WinogradOutput {
   int64_t mask_row_step = 0, mask_pixel_step = 0;  // words, of both
 };
 
+/// One row of u = G g G^T, six positions, for a panel of output channels side by side.
+struct WinogradWeights {
+  const float* g = nullptr;  // (depth, 9 taps, channels)
+  int channels = 0;          // a multiple of a register's
+  int64_t depth = 0;         // input channels
+  int row = 0;               // of the six
+  float* u = nullptr;        // (6, depth, channels), positions position_step apart
+  int64_t position_step = 0;
+};
+
 struct WinogradKernels {
+  void (*transform_weights)(const WinogradWeights&) = nullptr;
   void (*transform_input)(const WinogradInput&) = nullptr;
   void (*transform_output)(const WinogradOutput&) = nullptr;
 };

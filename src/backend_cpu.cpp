@@ -1,6 +1,7 @@
 // The CPU backend: checks what a kernel requires and picks its instantiation by dtype.
 #include <cblas.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <cassert>
 #include <chrono>
@@ -21,6 +22,7 @@ namespace swag {
 namespace {
 
 constexpr int64_t kAlignment = 64;
+constexpr int64_t kHugePage = 2 << 20;
 
 /// The cores that this process may run on.
 int available_cores() {
@@ -64,15 +66,16 @@ class CpuBackend final : public Backend {
     // Linux promises more memory than there is and kills later, so what cannot be is refused here.
     const int64_t present = host_memory_bytes();
     void* data = nullptr;
-    if (bytes <= present) {
-      data = std::aligned_alloc(kAlignment,
-                                static_cast<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment));
-    }
+    const int64_t alignment = bytes >= 2 * kHugePage ? kHugePage : kAlignment;
+    const auto rounded = static_cast<size_t>((bytes + alignment - 1) / alignment * alignment);
+    if (bytes <= present) data = std::aligned_alloc(alignment, rounded);
     if (!data) {
       throw Error(Status::kMemory, "cannot allocate " + mebibytes(bytes) +
                                        " MiB of memory (this machine has " + mebibytes(present) +
                                        " MiB): use a smaller size");
     }
+    // Convolutions walk through maps in many places at once, which small pages serve badly. Advice: may fail.
+    if (alignment == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);
     return data;
   }
   void deallocate(void* data) noexcept override { std::free(data); }

@@ -1,5 +1,6 @@
 #include "src/prepared_network.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "src/error.h"
@@ -39,7 +40,29 @@ ScaleShift scale_shift(const Weights& weights, const std::string& norm) {
   return result;
 }
 
+/// torchvision's (c_out, c_in, kh, kw) -> (c_out, kh, kw, c_in), each output channel times its scale.
+template <typename T>
+void turn_weight(T* turned, const std::vector<float>& weight, const Conv2dLayer& layer,
+                 const std::vector<double>& scale) {
+  const int window = layer.kh * layer.kw;
+  for (int o = 0; o < layer.c_out; ++o) {
+    for (int k = 0; k < layer.c_in; ++k) {
+      const float* from = weight.data() + (int64_t{o} * layer.c_in + k) * window;
+      T* to = turned + int64_t{o} * window * layer.c_in + k;
+      for (int i = 0; i < window; ++i) to[int64_t{i} * layer.c_in] = static_cast<T>(from[i] * scale[o]);
+    }
+  }
+}
+
 }  // namespace
+
+/// Weights on their way to be packed. One for all layers, large enough for the largest: were they allocated
+/// for each, they would leave holes between the packed ones.
+struct PreparedNetwork::Staging {
+  Staging(Backend& backend, int64_t bytes) : host(static_cast<size_t>(bytes)), device(backend, bytes) {}
+  std::vector<char> host;
+  Buffer device;
+};
 
 std::vector<Step> lower(const Graph& graph, int last, const LoweringOptions& options) {
   const std::vector<int> consumer = sole_consumers(graph, last);
@@ -95,9 +118,15 @@ PreparedNetwork::PreparedNetwork(Backend& backend, const Graph& graph, const Wei
   if (!backend.computes_in(dtype)) {
     throw Error(Status::kUsage, "double precision is for the CPU; use --device cpu");
   }
+  int64_t most = 0;
+  for (const Step& step : steps_) {
+    if (step.op != Op::kConv2d) continue;
+    most = std::max(most, graph.nodes[step.conv].conv.weight_count() * size_of(dtype));
+  }
+  Staging staging(backend, most);
   for (size_t i = 0; i < steps_.size(); ++i) {
     if (steps_[i].op == Op::kConv2d) {
-      prepare_conv2d(static_cast<int>(i), weights, with_backward, options.conv);
+      prepare_conv2d(static_cast<int>(i), weights, with_backward, options.conv, staging);
     }
     if (steps_[i].op == Op::kBatchNorm) prepare_batch_norm(static_cast<int>(i), weights);
   }
@@ -115,7 +144,7 @@ Buffer PreparedNetwork::upload(const std::vector<double>& values) {
 }
 
 void PreparedNetwork::prepare_conv2d(int index, const Weights& weights, bool with_backward,
-                                     Conv2dAlgorithm wanted) {
+                                     Conv2dAlgorithm wanted, Staging& staging) {
   const Step& step = steps_[index];
   const Node& node = graph_->nodes[step.conv];
   const Conv2dLayer& layer = node.conv;
@@ -131,23 +160,18 @@ void PreparedNetwork::prepare_conv2d(int index, const Weights& weights, bool wit
     scale = norm.scale;
     for (int o = 0; o < layer.c_out; ++o) bias[o] = bias[o] * scale[o] + norm.shift[o];
   }
-  // torchvision's (c_out, c_in, kh, kw) -> (c_out, kh, kw, c_in)
-  const int window = layer.kh * layer.kw;
-  std::vector<double> turned(source.size());
-  for (int o = 0; o < layer.c_out; ++o) {
-    for (int k = 0; k < layer.c_in; ++k) {
-      const float* from = source.data() + (int64_t{o} * layer.c_in + k) * window;
-      double* to = turned.data() + int64_t{o} * window * layer.c_in + k;
-      for (int i = 0; i < window; ++i) to[int64_t{i} * layer.c_in] = from[i] * scale[o];
-    }
+  if (dtype_ == DType::kFloat64) {
+    turn_weight(reinterpret_cast<double*>(staging.host.data()), source, layer, scale);
+  } else {
+    turn_weight(reinterpret_cast<float*>(staging.host.data()), source, layer, scale);
   }
-  const Buffer weight = upload(turned);
+  backend_->upload(staging.device.data(), staging.host.data(), layer.weight_count() * size_of(dtype_));
   Parameters& parameters = parameters_[index];
   parameters.bias = upload(bias);
   const auto pack = [&](Conv2dDirection direction, Conv2dAlgorithm& algorithm) {
     algorithm = conv2d_algorithm(*backend_, wanted, layer, direction, dtype_);
     Buffer packed(*backend_, backend_->conv2d_packed_bytes(layer, algorithm, direction, dtype_));
-    backend_->conv2d_pack(packed.data(), weight.data(), layer, algorithm, direction, dtype_);
+    backend_->conv2d_pack(packed.data(), staging.device.data(), layer, algorithm, direction, dtype_);
     return packed;
   };
   parameters.forward = pack(Conv2dDirection::kForward, parameters.forward_algorithm);

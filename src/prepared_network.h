@@ -57,7 +57,9 @@ class PreparedNetwork {
   const Parameters& parameters(int step) const { return parameters_[step]; }
 
  private:
-  void prepare_conv2d(int step, const Weights& weights, bool with_backward, Conv2dAlgorithm wanted);
+  struct Staging;
+  void prepare_conv2d(int step, const Weights& weights, bool with_backward, Conv2dAlgorithm wanted,
+                      Staging& staging);
   void prepare_batch_norm(int step, const Weights& weights);
   Buffer upload(const std::vector<double>& values);
 

@@ -87,7 +87,6 @@ inline std::vector<double> naive_backward(const std::vector<double>& dy, const s
   return dx;
 }
 
-inline int64_t weight_count(const Conv2dLayer& l) { return int64_t{l.c_out} * l.kh * l.kw * l.c_in; }
 inline int64_t x_count(const Conv2dParams& p) { return int64_t{p.h} * p.w * p.layer.c_in; }
 inline int64_t y_count(const Conv2dParams& p) { return int64_t{p.h_out()} * p.w_out() * p.layer.c_out; }
 

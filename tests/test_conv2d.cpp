@@ -48,7 +48,7 @@ TEST_CASE_TEMPLATE("conv2d forward agrees with the definition on every shape", T
   for (const Conv2dCase& shape : conv2d_cases()) {
     CAPTURE(shape.name);
     const Conv2dParams p = shape.params();
-    const auto x = noise(x_count(p), 1), weight = noise(weight_count(p.layer), 2);
+    const auto x = noise(x_count(p), 1), weight = noise(p.layer.weight_count(), 2);
     check_close<T>(run_forward<T>(x, weight, {}, p, cpu::stream_of(pool)), naive_forward(x, weight, p));
   }
 }
@@ -58,7 +58,7 @@ TEST_CASE_TEMPLATE("conv2d backward agrees with the transposed definition on eve
   for (const Conv2dCase& shape : conv2d_cases()) {
     CAPTURE(shape.name);
     const Conv2dParams p = shape.params();
-    const auto dy = noise(y_count(p), 3), weight = noise(weight_count(p.layer), 4);
+    const auto dy = noise(y_count(p), 3), weight = noise(p.layer.weight_count(), 4);
     check_close<T>(run_backward<T>(dy, weight, {}, p, cpu::stream_of(pool)), naive_backward(dy, weight, p));
   }
 }
@@ -69,7 +69,7 @@ TEST_CASE("conv2d backward is the gradient of forward by central differences") {
   for (const Conv2dLayer& layer : layers) {
     const Conv2dParams p = small_params(layer, 6, 7);
     auto x = noise(x_count(p), 5);
-    const auto dy = noise(y_count(p), 6), weight = noise(weight_count(layer), 7);
+    const auto dy = noise(y_count(p), 6), weight = noise(layer.weight_count(), 7);
     const auto loss = [&] {  // <dy, conv(x)>
       const auto y = run_forward<double>(x, weight, {}, p, {});
       double sum = 0;
@@ -95,7 +95,7 @@ TEST_CASE_TEMPLATE("conv2d adds bias and residual, then ReLU, and leaves its sig
     CAPTURE(shape.name);
     const Conv2dParams p = shape.params();
     const int c = p.layer.c_out;
-    const auto x = noise(x_count(p), 8), weight = noise(weight_count(p.layer), 9);
+    const auto x = noise(x_count(p), 8), weight = noise(p.layer.weight_count(), 9);
     const auto bias = test::converted<T>(noise(c, 10));
     const auto addition = noise(y_count(p), 11);
     auto expected = naive_forward(x, weight, p);
@@ -135,7 +135,7 @@ TEST_CASE_TEMPLATE("conv2d backward adds the addend, then applies the mask", T, 
     CAPTURE(shape.name);
     const Conv2dParams p = shape.params();
     const int c = p.layer.c_in;
-    const auto dy = noise(y_count(p), 12), weight = noise(weight_count(p.layer), 13);
+    const auto dy = noise(y_count(p), 12), weight = noise(p.layer.weight_count(), 13);
     const auto addition = noise(x_count(p), 14);
     test::Random random(15);
     std::vector<uint32_t> mask(x_count(p) / c * mask_words(c));
@@ -161,7 +161,7 @@ TEST_CASE_TEMPLATE("conv2d gives the same bytes with one, two and three threads"
     CAPTURE(shape.name);
     const Conv2dParams p = shape.params();
     const auto x = noise(x_count(p), 16), dy = noise(y_count(p), 17);
-    const auto weight = noise(weight_count(p.layer), 18);
+    const auto weight = noise(p.layer.weight_count(), 18);
     const auto y = run_forward<T>(x, weight, {}, p, {});
     const auto dx = run_backward<T>(dy, weight, {}, p, {});
     for (ThreadPool* pool : {&one, &two, &three}) {
@@ -174,7 +174,7 @@ TEST_CASE_TEMPLATE("conv2d gives the same bytes with one, two and three threads"
 TEST_CASE_TEMPLATE("conv2d lets NaN through its ReLU and gives it no mask bit", T, float, double) {
   const Conv2dParams p = small_params({2, 40, 3, 3, 1, 1, 1, 1}, 5, 5);
   auto x = noise(x_count(p), 19);
-  const auto weight = noise(weight_count(p.layer), 20);
+  const auto weight = noise(p.layer.weight_count(), 20);
   x[0] = std::numeric_limits<double>::quiet_NaN();
   std::vector<uint32_t> mask(25 * mask_words(40));
   Conv2dForwardEpilogue<T> epilogue;
@@ -194,7 +194,7 @@ TEST_CASE_TEMPLATE("conv2d lets NaN through its ReLU and gives it no mask bit", 
 TEST_CASE("conv2d backward writes 0, not NaN, where the mask is 0") {
   for (const int c_in : {3, 40}) {
     const Conv2dParams p = small_params({c_in, 8, 3, 3, 1, 1, 1, 1}, 4, 4);
-    const auto weight = noise(weight_count(p.layer), 21);
+    const auto weight = noise(p.layer.weight_count(), 21);
     const std::vector<double> dy(y_count(p), std::numeric_limits<double>::quiet_NaN());
     const std::vector<uint32_t> mask(16 * mask_words(c_in));
     Conv2dBackwardEpilogue<float> epilogue;

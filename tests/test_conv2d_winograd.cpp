@@ -64,7 +64,7 @@ TEST_CASE("winograd adds bias and residual, applies ReLU and leaves the mask") {
     CAPTURE(shape.name);
     const Conv2dParams p = winograd(shape.params());
     const int c = p.layer.c_out;
-    const auto x = noise(x_count(p), 31), weight = noise(weight_count(p.layer), 32);
+    const auto x = noise(x_count(p), 31), weight = noise(p.layer.weight_count(), 32);
     const auto bias = random_vector<float>(c, 33);
     const auto addition = noise(y_count(p), 34);
     auto expected = exact_forward(x, weight, p, cpu::stream_of(pool));
@@ -96,7 +96,7 @@ TEST_CASE("winograd backward adds the addend, then applies the mask") {
     CAPTURE(shape.name);
     const Conv2dParams p = winograd(shape.params());
     const int c = p.layer.c_in;
-    const auto dy = noise(y_count(p), 35), weight = noise(weight_count(p.layer), 36);
+    const auto dy = noise(y_count(p), 35), weight = noise(p.layer.weight_count(), 36);
     const auto addition = noise(x_count(p), 37);
     Random random(38);
     std::vector<uint32_t> mask(x_count(p) / c * mask_words(c));
@@ -120,7 +120,7 @@ TEST_CASE("winograd gives the same bytes whatever the number of threads") {
     CAPTURE(shape.name);
     const Conv2dParams p = winograd(shape.params());
     const auto x = noise(x_count(p), 41), dy = noise(y_count(p), 42);
-    const auto weight = noise(weight_count(p.layer), 43);
+    const auto weight = noise(p.layer.weight_count(), 43);
     const auto y = run_forward<float>(x, weight, {}, p, {});
     const auto dx = run_backward<float>(dy, weight, {}, p, {});
     for (const int threads : {2, 3, 11}) {
@@ -136,7 +136,7 @@ TEST_CASE("winograd asked of another layer or of double precision computes as th
     CAPTURE(shape.name);
     const Conv2dParams p = shape.params();
     const auto x = noise(x_count(p), 44), dy = noise(y_count(p), 45);
-    const auto weight = noise(weight_count(p.layer), 46);
+    const auto weight = noise(p.layer.weight_count(), 46);
     CHECK(run_forward<double>(x, weight, {}, winograd(p), {}) == run_forward<double>(x, weight, {}, p, {}));
     if (cpu::winograd_can(p.layer)) continue;
     CHECK(run_forward<float>(x, weight, {}, winograd(p), {}) == run_forward<float>(x, weight, {}, p, {}));
@@ -162,7 +162,7 @@ TEST_CASE("auto takes winograd for 3x3 layers of stride 1 with many channels, in
 TEST_CASE("winograd lets NaN through its ReLU, no further than its tile, and gives it no mask bit") {
   const Conv2dParams p = winograd(small_params({2, 40, 3, 3, 1, 1, 1, 1}, 9, 9));
   auto x = noise(x_count(p), 47);
-  const auto weight = noise(weight_count(p.layer), 48);
+  const auto weight = noise(p.layer.weight_count(), 48);
   x[0] = std::numeric_limits<double>::quiet_NaN();
   std::vector<uint32_t> mask(81 * mask_words(40));
   Conv2dForwardEpilogue<float> epilogue;
@@ -339,7 +339,7 @@ TEST_CASE("one layer of VGG19 by winograd differs from double precision by less 
     const Conv2dParams p = winograd(small_params({c, c, 3, 3, 1, 1, 1, 1}, 18, 22));
     auto x = noise(x_count(p), 61);
     for (double& value : x) value = std::max(value, 0.0);  // what a ReLU lets through
-    const auto dy = noise(y_count(p), 62), weight = noise(weight_count(p.layer), 63);
+    const auto dy = noise(y_count(p), 62), weight = noise(p.layer.weight_count(), 63);
     const Stream stream = cpu::stream_of(pool);
     const double forward =
         relative_l2(run_forward<float>(x, weight, {}, p, stream), exact_forward(x, weight, p, stream));

@@ -43,7 +43,6 @@ int64_t pixels(const Conv2dParams& p, bool x) {
 }
 int64_t pitch(const Conv2dParams& p, bool x) { return x ? p.x_pitch : p.y_pitch; }
 int64_t count(const Conv2dParams& p, bool x) { return pixels(p, x) * channels(p, x); }
-int64_t weight_count(const Conv2dLayer& l) { return int64_t{l.c_out} * l.kh * l.kw * l.c_in; }
 
 /// Dense to pitched, with NaN between the pixels, and back; what lies between must still be NaN.
 Floats spread(const Floats& dense, const Conv2dParams& p, bool x) {
@@ -213,7 +212,7 @@ void check_case(const Conv2dCase& shape, Conv2dAlgorithm algorithm) {
   CAPTURE(shape.name);
   Conv2dParams p = shape.params();
   p.algorithm = algorithm;
-  const Floats weight = random_vector<float>(weight_count(p.layer), 1);
+  const Floats weight = random_vector<float>(p.layer.weight_count(), 1);
   for (const bool forward : {true, false}) {
     CAPTURE(forward);
     const Floats input = random_vector<float>(count(p, forward), 2);
@@ -225,7 +224,7 @@ void check_case(const Conv2dCase& shape, Conv2dAlgorithm algorithm) {
     const Result full = run(input, weight, parts, p, forward);
     check_close(full.values, finished(expected, parts, channels(p, !forward)));
     if (forward) check_mask(full, p.layer.c_out);
-    if (weight_count(p.layer) * pixels(p, false) > 100'000'000) continue;  // once is enough of the largest
+    if (p.layer.weight_count() * pixels(p, false) > 100'000'000) continue;  // once is enough of the largest
     parts.in_place = true;
     const Result again = run(input, weight, parts, p, forward);
     CHECK(same_bytes(again.values, full.values));
@@ -259,7 +258,7 @@ TEST_CASE("cuda conv2d takes every combination of its epilogue, and any address"
     for (const auto algorithm : {Conv2dAlgorithm::kDirect, Conv2dAlgorithm::kPlain}) {
       Conv2dParams p = params_of(layer, 7, 6);
       p.algorithm = algorithm;
-      const Floats weight = random_vector<float>(weight_count(layer), 8);
+      const Floats weight = random_vector<float>(layer.weight_count(), 8);
       const Floats x = random_vector<float>(count(p, true), 9),
                    dy = random_vector<float>(count(p, false), 10);
       const Doubles y_sum = naive(x, weight, p, true), dx_sum = naive(dy, weight, p, false);
@@ -285,7 +284,7 @@ TEST_CASE("cuda conv2d sums 4608 products as exactly as the CPU") {
   const Conv2dParams p = params_of({512, 64, 3, 3, 1, 1, 1, 1}, 6, 6);
   // All positive, as behind a ReLU: the sums grow, and so does what each addition rounds away.
   const Floats x = random_vector<float>(count(p, true), 11, 0, 1);
-  const Floats weight = random_vector<float>(weight_count(p.layer), 12, -0.2, 1);
+  const Floats weight = random_vector<float>(p.layer.weight_count(), 12, -0.2, 1);
   const Doubles expected = naive(x, weight, p, true);
   const double of_cpu = relative_l2(run_cpu(x, weight, p, true), expected);
   const double of_cuda = relative_l2(run(x, weight, {}, p, true).values, expected);
@@ -299,7 +298,7 @@ TEST_CASE("cuda conv2d gives the same bytes twice, split sums and phases too") {
        {Conv2dLayer{512, 64, 3, 3, 1, 1, 1, 1}, Conv2dLayer{31, 33, 3, 3, 2, 2, 1, 1},
         Conv2dLayer{3, 16, 7, 7, 2, 2, 3, 3}}) {
     const Conv2dParams p = params_of(layer, 9, 8);
-    const Floats weight = random_vector<float>(weight_count(layer), 13);
+    const Floats weight = random_vector<float>(layer.weight_count(), 13);
     for (const bool forward : {true, false}) {
       const Floats input = random_vector<float>(count(p, forward), 14);
       const Result first = run(input, weight, {}, p, forward), second = run(input, weight, {}, p, forward);
@@ -315,7 +314,7 @@ TEST_CASE("cuda conv2d lets NaN through its ReLU and gives it no mask bit") {
     p.algorithm = algorithm;
     Floats x = random_vector<float>(count(p, true), 15);
     x[0] = std::numeric_limits<float>::quiet_NaN();
-    const Result y = run(x, random_vector<float>(weight_count(p.layer), 16), forward_parts(p, 12), p, true);
+    const Result y = run(x, random_vector<float>(p.layer.weight_count(), 16), forward_parts(p, 12), p, true);
     check_mask(y, 40);
     for (int i = 0; i < 25 * 40; ++i) CHECK(std::isnan(y.values[i]) == (i / 200 <= 1 && i / 40 % 5 <= 1));
   }
@@ -328,7 +327,7 @@ TEST_CASE("cuda conv2d backward writes 0, not NaN, where the mask is 0") {
     const Floats dy(static_cast<size_t>(count(p, false)), std::numeric_limits<float>::quiet_NaN());
     Parts parts;
     parts.mask_in.resize(static_cast<size_t>(16 * mask_words(c_in)));
-    const Floats dx = run(dy, random_vector<float>(weight_count(p.layer), 17), parts, p, false).values;
+    const Floats dx = run(dy, random_vector<float>(p.layer.weight_count(), 17), parts, p, false).values;
     CHECK(same_bytes(dx, Floats(dx.size(), 0.f)));
   }
 }
