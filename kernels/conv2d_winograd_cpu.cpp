@@ -35,7 +35,7 @@ constexpr int kWeightChannels = 32;   // of a shared block's, whose weights are 
 constexpr int kTaps = 9;
 constexpr int kWordChannels = 32;     // a group is whole words of the mask
 constexpr int kFewestChannels = 32;   // see winograd_pays
-constexpr int64_t kCachedBytes = 16 << 20;  // transformed weights that stay in a third-level cache
+constexpr int64_t kCachedBytes = 8 << 20;  // transformed weights that stay in a third-level cache
 constexpr int64_t kLine = direct::kLine<float>;
 constexpr int kPatch = kWinogradPatch, kTile = kWinogradTile, kPositions = kWinogradPositions;
 
