@@ -140,7 +140,7 @@ inline int64_t gemm_workspace_bytes(const Gemm& g) {
 // ---------------------------------------------------------------- backward of a layer that reads an image
 
 constexpr int kImageChannels = 4;  // at most: a tile of 32 channels would be mostly padding
-constexpr int kImageStride = 4;    // at most, per axis
+constexpr int kImageStride = 4;    // at most, per axis; phases at most kImageWarps
 constexpr int kImageColumns = 32;  // pixels of one phase in a row: one per lane
 constexpr int kImageRows = 8;      // and under one another, in a thread's registers
 constexpr int kImageWarps = 4;
@@ -186,9 +186,10 @@ struct ImagePlan {
   int dy_plane = 0;              // float4
   int dx_plane = 0;              // floats
 
+  /// dx follows on dy and the weights, in the same place.
   int shared_bytes() const {
-    const int dx = dx_rows * cols.stride * dx_plane;
-    return 16 * (2 * dy_plane + kDepth * taps) + 4 * dx;
+    const int dx = 4 * dx_rows * cols.stride * dx_plane;
+    return std::max(16 * (2 * dy_plane + kDepth * taps), dx);
   }
 };
 
@@ -207,7 +208,7 @@ inline ImagePlan image_plan(const Conv2dLayer& l) {
 
 inline bool image_suits(const Conv2dLayer& l) {
   return l.c_in <= kImageChannels && l.stride_h <= kImageStride && l.stride_w <= kImageStride &&
-         image_plan(l).shared_bytes() <= kImageSharedBytes;
+         l.stride_h * l.stride_w <= kImageWarps && image_plan(l).shared_bytes() <= kImageSharedBytes;
 }
 
 /// (slice of dy's channels, phase row, phase column, tap row, tap column, channel of the slice, channel of dx

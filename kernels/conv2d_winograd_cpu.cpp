@@ -1,18 +1,16 @@
 // Winograd's convolution: blocks of tiles are transformed, multiplied position by position with packed
 // weights (gemm_micro_kernel.h), and transformed back into the map, all within the caches.
 //
-// Where the transformed weights of a layer fit the third-level cache, each thread has blocks of its own.
-// Where they do not, all threads work on one block that is large enough to be worth reading the weights from
-// memory for.
+// Where the transformed weights of a layer fit the caches, each thread has blocks of its own. Where they do
+// not, all threads work on one block that is large enough to be worth transforming the weights for anew.
 //
 // Bounded by arithmetic: a quarter of the direct convolution's products, and the transforms, which by count
 // add a sixth at 64 channels and a fiftieth at 512.
 #include "kernels/conv2d_winograd_cpu.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
-#include <cstring>
+#include <vector>
 
 #include "kernels/conv2d_plan_cpu.h"
 #include "kernels/conv2d_winograd_cpu_transform.h"
@@ -33,9 +31,10 @@ constexpr int64_t kRowChunk = 24;     // tiles multiplied with all panels of a g
 constexpr int kGroupChannels = 64;    // output channels multiplied, then transformed, at a time
 constexpr int kWeightChannels = 32;   // of a shared block's, whose weights are transformed at a time
 constexpr int kTaps = 9;
-constexpr int kWordChannels = 32;     // a group is whole words of the mask
-constexpr int kFewestChannels = 32;   // see winograd_pays
-constexpr int64_t kCachedBytes = 8 << 20;  // transformed weights that stay in a third-level cache
+constexpr int kWordChannels = 32;    // a group is whole words of the mask
+constexpr int kFewestChannels = 32;  // see winograd_pays
+constexpr int64_t kCachedBytes =
+    8 << 20;  // of transformed weights: more are transformed late, see run_shared_blocks
 constexpr int64_t kLine = direct::kLine<float>;
 constexpr int kPatch = kWinogradPatch, kTile = kWinogradTile, kPositions = kWinogradPositions;
 
@@ -72,7 +71,7 @@ struct Plan {
   int64_t u_elements() const { return kPatch * u_step; }
 };
 
-/// Whether all transformed weights of a layer are more than the caches hold.
+/// Whether the transformed weights of a layer are more than the caches hold.
 bool weights_leave_cache(const direct::Channels& c) {
   return kPositions * int64_t{c.in} * c.out * int64_t{sizeof(float)} > kCachedBytes;
 }
@@ -132,8 +131,8 @@ void transform_inputs(float* v, const Plan& plan, int64_t begin, int64_t end) {
   }
 }
 
-/// Products of one position: `tiles` rows of v with the weights u of `channels` output channels, into m, whose
-/// first column is theirs.
+/// Products of one position: `tiles` rows of v with the weights u of `channels` output channels, into m,
+/// whose first column is theirs.
 void multiply_position(float* m, const float* v, const float* u, const Plan& plan, int64_t tiles,
                        int channels) {
   const GemmKernel<float>& kernel = gemm_kernel<float>();
@@ -241,7 +240,8 @@ void run_own_blocks(const Plan& plan, float* workspace, Stream stream) {
     float* m = v + plan.v_elements();
     const int64_t begin = plan.begin(block), end = plan.begin(block + 1);
     transform_inputs(v, plan, begin, end);
-    for (int64_t group = 0; group < plan.groups; ++group) finish_group(m, v, nullptr, plan, begin, end, group);
+    for (int64_t group = 0; group < plan.groups; ++group)
+      finish_group(m, v, nullptr, plan, begin, end, group);
   });
 }
 
@@ -271,36 +271,23 @@ void run(const Plan& plan, void* workspace, Stream stream) {
   }
 }
 
-using Taps = std::array<double, kTaps>;
-
-/// G of Cook and Toom: row j evaluates the weights as a polynomial at point j; the last one is the point at
-/// infinity. The denominators of the interpolation are put here, because here double precision costs nothing.
-std::array<std::array<double, 3>, kPatch> weight_transform() {
-  constexpr std::array<double, kPatch - 1> kPoints = {0, kWinogradA, -kWinogradA, kWinogradB, -kWinogradB};
-  std::array<std::array<double, 3>, kPatch> g{};
-  for (size_t j = 0; j < kPoints.size(); ++j) {
-    double denominator = 1;
-    for (size_t k = 0; k < kPoints.size(); ++k) {
-      if (k != j) denominator *= kPoints[j] - kPoints[k];
-    }
-    g[j] = {1 / denominator, kPoints[j] / denominator, kPoints[j] * kPoints[j] / denominator};
-  }
-  g[kPatch - 1] = {0, 0, 1};
-  return g;
-}
-
-/// G w G^T.
-std::array<float, kPositions> transform_weight(const Taps& w) {
-  static const auto g = weight_transform();
-  std::array<float, kPositions> u;
-  for (int i = 0; i < kPatch; ++i) {
-    std::array<double, 3> row{};
-    for (int t = 0; t < 3; ++t) row[t] = g[i][0] * w[t] + g[i][1] * w[3 + t] + g[i][2] * w[6 + t];
-    for (int j = 0; j < kPatch; ++j) {
-      u[i * kPatch + j] = static_cast<float>(row[0] * g[j][0] + row[1] * g[j][1] + row[2] * g[j][2]);
+/// The weights of one panel of output channels as (input channel, tap, channel of the panel); what is too
+/// much of the panel stays as it is.
+void gather_panel(float* taps, const float* weight, const Conv2dLayer& layer, Conv2dDirection direction,
+                  int64_t first, int panel) {
+  const bool forward = direction == Conv2dDirection::kForward;
+  const direct::Channels c = direct::channels_of(layer, direction);
+  const int columns = static_cast<int>(std::min<int64_t>(panel, c.out - first));
+  for (int64_t k = 0; k < c.in; ++k) {
+    for (int n = 0; n < columns; ++n) {
+      const int64_t out = first + n;
+      const float* from = weight + (forward ? out * kTaps * layer.c_in + k : k * kTaps * layer.c_in + out);
+      float* to = taps + k * kTaps * panel + n;
+      for (int64_t tap = 0; tap < kTaps; ++tap) {
+        to[tap * panel] = from[(forward ? tap : kTaps - 1 - tap) * layer.c_in];
+      }
     }
   }
-  return u;
 }
 
 }  // namespace
@@ -333,38 +320,27 @@ int64_t winograd_packed_count(const Conv2dLayer& layer, Conv2dDirection directio
 /// leave the cache are (panel of output channels, input channel, tap, channel of the panel), not transformed.
 void winograd_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dDirection direction,
                    Stream stream) {
-  constexpr int kWidestPanel = 32;
-  const bool forward = direction == Conv2dDirection::kForward;
   const direct::Channels c = direct::channels_of(layer, direction);
   const int panel = gemm_kernel<float>().panel;
-  assert(panel <= kWidestPanel);
-  const bool late = weights_leave_cache(c);
   const int64_t panels = ceil_div(c.out, panel), panel_weights = int64_t{c.in} * panel;
-  const int lines_of_k = late ? kTaps : kPositions;
+  const bool late = weights_leave_cache(c);
   parallel_tasks(stream, panels, [&](int64_t index, int) {
-    float lines[kPositions][kWidestPanel] = {};  // positions lie a power of two apart: write them whole
-    for (int k = 0; k < c.in; ++k) {
-      const int columns = static_cast<int>(std::min<int64_t>(panel, c.out - index * panel));
-      for (int n = 0; n < columns; ++n) {
-        const int64_t out = index * panel + n;
-        const float* w =
-            weight + (forward ? out * kTaps * layer.c_in + k : k * kTaps * int64_t{layer.c_in} + out);
-        Taps taps;
-        for (int tap = 0; tap < kTaps; ++tap) {
-          taps[tap] = w[int64_t{forward ? tap : kTaps - 1 - tap} * layer.c_in];
-        }
-        if (late) {
-          for (int tap = 0; tap < kTaps; ++tap) lines[tap][n] = static_cast<float>(taps[tap]);
-        } else {
-          const std::array<float, kPositions> u = transform_weight(taps);
-          for (int position = 0; position < kPositions; ++position) lines[position][n] = u[position];
-        }
-      }
-      float* to = packed + (late ? (index * c.in + k) * kTaps * panel : index * panel_weights + k * panel);
-      const int64_t step = late ? panel : panels * panel_weights;
-      for (int line = 0; line < lines_of_k; ++line) {
-        std::memcpy(to + line * step, lines[line], panel * sizeof(float));
-      }
+    if (late) {
+      float* taps = packed + index * kTaps * panel_weights;
+      std::fill_n(taps, kTaps * panel_weights, 0.0f);
+      gather_panel(taps, weight, layer, direction, index * panel, panel);
+      return;
+    }
+    std::vector<float> taps(kTaps * panel_weights);
+    gather_panel(taps.data(), weight, layer, direction, index * panel, panel);
+    WinogradWeights weights;
+    weights.g = taps.data();
+    weights.channels = panel;
+    weights.depth = c.in;
+    weights.position_step = panels * panel_weights;
+    for (weights.row = 0; weights.row < kPatch; ++weights.row) {
+      weights.u = packed + weights.row * kPatch * weights.position_step + index * panel_weights;
+      transforms().transform_weights(weights);
     }
   });
 }
@@ -372,8 +348,8 @@ void winograd_pack(float* packed, const float* weight, const Conv2dLayer& layer,
 int64_t winograd_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction, Stream stream) {
   const int threads = thread_count(stream);
   const Plan plan = make_plan(params, direction, threads);
-  const int64_t elements = plan.v_elements() * (plan.shared ? 1 : threads) +
-                           (plan.m_elements() + plan.u_elements()) * threads;
+  const int64_t elements =
+      plan.v_elements() * (plan.shared ? 1 : threads) + (plan.m_elements() + plan.u_elements()) * threads;
   return elements * static_cast<int64_t>(sizeof(float));
 }
 

@@ -189,46 +189,47 @@ void transform_output(const WinogradOutput& output) {
   }
 }
 
-/// The denominators of the interpolation, which are put into G; those of a point and its negative are equal.
+/// The rows of G: powers of a point over its denominator of the interpolation, which is its negative's too.
 constexpr double kOver0 = 1 / (kWinogradA * kWinogradA * kWinogradB * kWinogradB);
-constexpr double kOverA = 0.5 / (kWinogradA * kWinogradA * (kWinogradA * kWinogradA - kWinogradB * kWinogradB));
-constexpr double kOverB = 0.5 / (kWinogradB * kWinogradB * (kWinogradB * kWinogradB - kWinogradA * kWinogradA));
+constexpr double kOverA =
+    0.5 / (kWinogradA * kWinogradA * (kWinogradA * kWinogradA - kWinogradB * kWinogradB));
+constexpr double kOverB =
+    0.5 / (kWinogradB * kWinogradB * (kWinogradB * kWinogradB - kWinogradA * kWinogradA));
 constexpr float kG0 = kOver0;
-constexpr float kGA[3] = {kOverA, kOverA * kWinogradA, kOverA * kWinogradA * kWinogradA};
-constexpr float kGB[3] = {kOverB, kOverB * kWinogradB, kOverB * kWinogradB * kWinogradB};
+constexpr float kGA[3] = {kOverA, kOverA* kWinogradA, kOverA* kWinogradA* kWinogradA};
+constexpr float kGB[3] = {kOverB, kOverB* kWinogradB, kOverB* kWinogradB* kWinogradB};
 
-/// Element `row` of G g.
-template <int kRow>
-inline Vector weights_at_point(const Vector& g0, const Vector& g1, const Vector& g2) {
-  if constexpr (kRow == 0) return kG0 * g0;
-  if constexpr (kRow == 1) return (kGA[0] * g0 + kGA[2] * g2) + kGA[1] * g1;
-  if constexpr (kRow == 2) return (kGA[0] * g0 + kGA[2] * g2) - kGA[1] * g1;
-  if constexpr (kRow == 3) return (kGB[0] * g0 + kGB[2] * g2) + kGB[1] * g1;
-  if constexpr (kRow == 4) return (kGB[0] * g0 + kGB[2] * g2) - kGB[1] * g1;
-  if constexpr (kRow == 5) return g2;
+/// u = G g.
+inline void transform_taps(Vector* u, const Vector* g) {
+  const Vector even_a = kGA[0] * g[0] + kGA[2] * g[2], odd_a = kGA[1] * g[1];
+  const Vector even_b = kGB[0] * g[0] + kGB[2] * g[2], odd_b = kGB[1] * g[1];
+  u[0] = kG0 * g[0];
+  u[1] = even_a + odd_a;
+  u[2] = even_a - odd_a;
+  u[3] = even_b + odd_b;
+  u[4] = even_b - odd_b;
+  u[5] = g[2];
 }
 
+/// Of the columns only element kRow is used: the compiler drops the others.
 template <int kRow>
 void transform_weights_row(const WinogradWeights& weights) {
   const WinogradWeights w = weights;  // no store to u can change this copy
   for (int64_t k = 0; k < w.depth; ++k) {
     for (int c = 0; c < w.channels; c += kLanes) {
-      const float* g = w.g + k * 9 * w.channels + c;
-      float* u = w.u + k * w.channels + c;
-      Vector r[3];
+      const float* taps = w.g + k * 9 * w.channels + c;
+      float* to = w.u + k * w.channels + c;
+      Vector row[3], u[kPatch];
 #pragma GCC unroll 3
       for (int t = 0; t < 3; ++t) {
-        r[t] = weights_at_point<kRow>(load(g + t * w.channels), load(g + (3 + t) * w.channels),
-                                      load(g + (6 + t) * w.channels));
+        const Vector column[3] = {load(taps + t * w.channels), load(taps + (3 + t) * w.channels),
+                                  load(taps + (6 + t) * w.channels)};
+        transform_taps(u, column);
+        row[t] = u[kRow];
       }
-      const Vector even_a = kGA[0] * r[0] + kGA[2] * r[2], odd_a = kGA[1] * r[1];
-      const Vector even_b = kGB[0] * r[0] + kGB[2] * r[2], odd_b = kGB[1] * r[1];
-      store(u, kG0 * r[0]);
-      store(u + w.position_step, even_a + odd_a);
-      store(u + 2 * w.position_step, even_a - odd_a);
-      store(u + 3 * w.position_step, even_b + odd_b);
-      store(u + 4 * w.position_step, even_b - odd_b);
-      store(u + 5 * w.position_step, r[2]);
+      transform_taps(u, row);
+#pragma GCC unroll 6
+      for (int j = 0; j < kPatch; ++j) store(to + j * w.position_step, u[j]);
     }
   }
 }

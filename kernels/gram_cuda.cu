@@ -40,23 +40,25 @@ void check_blas(cublasStatus_t status, const char* call) {
 
 /// How gram_forward cuts its work and its workspace, by the shape alone.
 struct Plan {
-  int64_t chunks, batch, tiles_per_side, tiles, slices;
+  int64_t chunks, rows, batch, tiles_per_side, tiles, slices;  // rows: of a chunk that are multiplied
   // Offsets in bytes.
   int64_t sums, centred, products, means, bytes;
 
   explicit Plan(const GramParams& params) {
     const int64_t d = params.d, square = d * d;
     chunks = ceil_divide(params.m, kChunk);
-    const int64_t chunk_bytes = std::max<int64_t>(1, (kChunk * d + square) * sizeof(float));
+    rows = chunks > 1 ? kChunk : ceil_divide(params.m, kTileRows) * kTileRows;
+    const int64_t chunk_bytes = std::max<int64_t>(1, (rows * d + square) * sizeof(float));
     batch =
         std::min({std::max<int64_t>(1, kBatchBytes / chunk_bytes), std::max<int64_t>(1, chunks), kMostBatch});
     tiles_per_side = ceil_divide(d, kTile);
     tiles = tiles_per_side * (tiles_per_side + 1) / 2;
     slices = tiles == 0 ? 0 : std::min(batch, ceil_divide(kWantedBlocks, tiles));
     bytes = 0;
-    place(slices * square * sizeof(double));  // the float64 sums of the slices, at 0
+    // Float64 sums of the slices, at 0; a single one is A itself.
+    place(slices > 1 ? slices * square * sizeof(double) : 0);
     sums = place(batch * d * sizeof(double));
-    centred = place(batch * kChunk * d * sizeof(float));
+    centred = place(batch * rows * d * sizeof(float));
     products = place(batch * square * sizeof(float));
     means = place(batch * d * sizeof(float));
   }
@@ -90,12 +92,12 @@ __device__ __forceinline__ double column_sum(double value) {
   return sum;
 }
 
-/// A block centres 32 channels of a chunk; a thread every eighth position of one. Rows beyond the last
-/// position become 0, so that all products have one size.
+/// A block centres 32 channels of a chunk; a thread every eighth position of one. Of its `rows` rows those
+/// beyond the last position become 0, so that all products have one size.
 /// Grid: channels / 32 x chunks; block 32 x 8. Shared: 2 KiB. Bound by bytes: 8 per element, as the second
 /// reading comes from the caches.
 __global__ void __launch_bounds__(kTile* kTileRows)
-    centre_kernel(float* centred, float* means, double* sums, const float* s, int64_t m, int d) {
+    centre_kernel(float* centred, float* means, double* sums, const float* s, int64_t m, int rows, int d) {
   const int channel = blockIdx.x * kTile + threadIdx.x;
   const int64_t first = int64_t{blockIdx.y} * kChunk;
   const int n = static_cast<int>(min(static_cast<long long>(kChunk), static_cast<long long>(m - first)));
@@ -111,9 +113,10 @@ __global__ void __launch_bounds__(kTile* kTileRows)
   double sum = 0;
   if (active) {
     float* to = centred + first * d + channel;
-    for (int begin = 0; begin < kChunk; begin += kRun * kTileRows) {
+    for (int begin = 0; begin < rows; begin += kRun * kTileRows) {
       run = 0;
-      for (int i = begin + static_cast<int>(threadIdx.y); i < begin + kRun * kTileRows; i += kTileRows) {
+      const int end = min(begin + kRun * kTileRows, rows);
+      for (int i = begin + static_cast<int>(threadIdx.y); i < end; i += kTileRows) {
         const float value = i < n ? from[int64_t{i} * d] - mean : 0;
         to[int64_t{i} * d] = value;
         run += value;
@@ -172,7 +175,7 @@ __global__ void __launch_bounds__(kTile* kTileRows)
   }
 }
 
-/// A block writes one tile of A and its mirror image.
+/// A block writes one tile of A and its mirror image. A may be the only slice: only the upper tiles are read.
 /// Grid: tiles on and above the diagonal; block 32 x 8. Shared: 8 KiB, with one column more than used: read
 /// by columns it has no bank conflicts. Bound by bytes: 8 per element of A and per slice of it.
 __global__ void __launch_bounds__(kTile* kTileRows)
@@ -181,7 +184,9 @@ __global__ void __launch_bounds__(kTile* kTileRows)
   const TileIndex tile(blockIdx.x, tiles_per_side);
   const int64_t square = int64_t{d} * d;
   const int x = threadIdx.x;
+  const bool diagonal = tile.row == tile.col;
   for (int y = threadIdx.y; y < kTile; y += kTileRows) {
+    if (diagonal && y > x) continue;  // the upper half stands for both
     const int row = tile.row * kTile + y, col = tile.col * kTile + x;
     double sum = 0;
     if (row < d && col < d) {
@@ -189,14 +194,14 @@ __global__ void __launch_bounds__(kTile* kTileRows)
         sum += slices[slice * square + int64_t{row} * d + col];
     }
     values[y][x] = sum / m;
+    if (diagonal) values[x][y] = sum / m;
   }
   __syncthreads();
   for (int y = threadIdx.y; y < kTile; y += kTileRows) {
     const int row = tile.row * kTile + y, col = tile.col * kTile + x;
-    const bool is_below = tile.row == tile.col && y > x;  // on the diagonal the upper half is meant
-    if (row < d && col < d) a[int64_t{row} * d + col] = is_below ? values[x][y] : values[y][x];
+    if (row < d && col < d) a[int64_t{row} * d + col] = values[y][x];
   }
-  if (tile.row == tile.col) return;
+  if (diagonal) return;
   for (int y = threadIdx.y; y < kTile; y += kTileRows) {
     const int row = tile.col * kTile + y, col = tile.row * kTile + x;
     if (row < d && col < d) a[int64_t{row} * d + col] = values[x][y];
@@ -230,7 +235,7 @@ void gram_forward(double* a, const float* s, void* workspace, const GramParams& 
   const int d = params.d;
   if (d == 0 || params.m == 0) return;
   auto* memory = static_cast<char*>(workspace);
-  auto* slices = reinterpret_cast<double*>(memory);
+  double* const slices = plan.slices > 1 ? reinterpret_cast<double*>(memory) : a;
   auto* sums = reinterpret_cast<double*>(memory + plan.sums);
   auto* centred = reinterpret_cast<float*>(memory + plan.centred);
   auto* products = reinterpret_cast<float*>(memory + plan.products);
@@ -244,13 +249,13 @@ void gram_forward(double* a, const float* s, void* workspace, const GramParams& 
     const int64_t position = first * kChunk;
     const int64_t rest = params.m - position;
     launch(centre_kernel, dim3(static_cast<unsigned>(plan.tiles_per_side), static_cast<unsigned>(chunks)),
-           block, 0, stream, centred, means, sums, s + position * d, rest, d);
+           block, 0, stream, centred, means, sums, s + position * d, rest, static_cast<int>(plan.rows), d);
     // Row-major R is column-major R^T: the product of that with its transpose.
     const float one = 1, zero = 0;
-    const long long chunk_size = int64_t{kChunk} * d, square = int64_t{d} * d;
+    const long long chunk_size = plan.rows * d, square = int64_t{d} * d;
     check_blas(cublasSgemmStridedBatched(static_cast<cublasHandle_t>(blas.handle), CUBLAS_OP_N, CUBLAS_OP_T,
-                                         d, d, kChunk, &one, centred, d, chunk_size, centred, d, chunk_size,
-                                         &zero, products, d, square, chunks),
+                                         d, d, static_cast<int>(plan.rows), &one, centred, d, chunk_size,
+                                         centred, d, chunk_size, &zero, products, d, square, chunks),
                "cublasSgemmStridedBatched");
     const unsigned used = static_cast<unsigned>(std::min<int64_t>(plan.slices, chunks));
     launch(add_products_kernel, dim3(tiles, used), block, 0, stream, slices,

@@ -15,6 +15,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/lbfgs.h"
 #include "kernels/pool2d.h"
+#include "kernels/resize.h"
 #include "kernels/softmax.h"
 #include "kernels/vector.h"
 #include "src/tensor.h"
@@ -122,6 +123,12 @@ class Backend {
                                    const Pool2dParams& params) = 0;
   virtual void avg_pool2d_forward(const Tensor& y, const Tensor& x, const Pool2dParams& params) = 0;
   virtual void avg_pool2d_backward(const Tensor& dx, const Tensor& dy, const Pool2dParams& params) = 0;
+
+  // Pictures. Maps are dense, (h, w, 3); a picture's rgb and all weights are in the backend's memory.
+  virtual void normalize(const Tensor& y, const float* rgb) = 0;
+  virtual void denormalize(float* rgb, const Tensor& x) = 0;
+  virtual void resize(const Tensor& y, const Tensor& x, const ResizeWeights& weights,
+                      const ResizeParams& params) = 0;
 
   // Smoothing and losses. Maps are dense.
   virtual void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) = 0;

@@ -7,8 +7,10 @@
 #include "kernels/batch_norm.h"
 #include "kernels/gram.h"
 #include "kernels/lbfgs.h"
+#include "kernels/normalize.h"
 #include "kernels/pool2d.h"
 #include "kernels/relu.h"
+#include "kernels/resize.h"
 #include "kernels/softmax.h"
 #include "kernels/total_variation.h"
 #include "src/backend.h"
@@ -19,6 +21,11 @@ inline bool same_map(const Tensor& a, const Tensor& b) {
   return a.dtype == b.dtype && a.shape == b.shape && a.pitch >= a.shape.c && b.pitch >= b.shape.c;
 }
 inline bool same_dense(const Tensor& a, const Tensor& b) { return same_map(a, b) && a.dense() && b.dense(); }
+inline bool is_picture(const Tensor& x) { return x.dense() && x.shape.c == 3; }
+inline bool fits(const Tensor& y, const Tensor& x, const ResizeParams& params) {
+  return x.dtype == y.dtype && x.dense() && y.dense() && x.count() == params.lines * params.in * params.c &&
+         y.count() == params.lines * params.out * params.c;
+}
 inline bool fits(const Tensor& y, const Tensor& x, const Conv2dParams& params) {
   return x.dtype == y.dtype && x.shape == Shape{params.h, params.w, params.layer.c_in} &&
          x.pitch == params.x_pitch && y.shape == Shape{params.h_out(), params.w_out(), params.layer.c_out} &&

@@ -176,6 +176,22 @@ class CpuBackend final : public Backend {
       cpu::add_forward(y.as<T>(), a.as<T>(), b.as<T>(), add_params(y, a, b), stream_);
     });
   }
+  void normalize(const Tensor& y, const float* rgb) override {
+    assert(is_picture(y));
+    dispatch(y.dtype, [&](auto t) { cpu::normalize(y.as<decltype(t)>(), rgb, y.pixels(), stream_); });
+  }
+  void denormalize(float* rgb, const Tensor& x) override {
+    assert(is_picture(x));
+    dispatch(x.dtype, [&](auto t) { cpu::denormalize(rgb, x.as<decltype(t)>(), x.pixels(), stream_); });
+  }
+  void resize(const Tensor& y, const Tensor& x, const ResizeWeights& weights,
+              const ResizeParams& params) override {
+    assert(fits(y, x, params));
+    dispatch(y.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::resize(y.as<T>(), static_cast<const T*>(x.data), weights, params, stream_);
+    });
+  }
   void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                           const Pool2dParams& params) override {
     assert(fits(y, x, params));

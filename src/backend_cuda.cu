@@ -170,6 +170,19 @@ class CudaBackend final : public Backend {
       cuda::add_forward(floats(y), floats(a), floats(b), add_params(y, a, b), stream);
     });
   }
+  void normalize(const Tensor& y, const float* rgb) override {
+    assert(is_picture(y));
+    run(__func__, [&](Stream stream) { cuda::normalize(floats(y), rgb, y.pixels(), stream); });
+  }
+  void denormalize(float* rgb, const Tensor& x) override {
+    assert(is_picture(x));
+    run(__func__, [&](Stream stream) { cuda::denormalize(rgb, floats(x), x.pixels(), stream); });
+  }
+  void resize(const Tensor& y, const Tensor& x, const ResizeWeights& weights,
+              const ResizeParams& params) override {
+    assert(fits(y, x, params));
+    run(__func__, [&](Stream stream) { cuda::resize(floats(y), floats(x), weights, params, stream); });
+  }
   void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                           const Pool2dParams& params) override {
     assert(fits(y, x, params));

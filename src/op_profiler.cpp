@@ -29,6 +29,13 @@ OpWork map_work(const char* op, const Tensor& map, double maps, double extra = 0
   return {op, text_of(map.shape) + note, 0, maps * map_bytes(map) + extra};
 }
 
+double picture_bytes(const Tensor& map) { return static_cast<double>(map.count()) * sizeof(float); }
+
+OpWork resize_work(const Tensor& y, const Tensor& x, const ResizeWeights& weights) {
+  return {"resize", text_of(x.shape) + " to " + text_of(y.shape),
+          2.0 * weights.taps * static_cast<double>(y.count()), map_bytes(x) + map_bytes(y)};
+}
+
 /// x is the map on the image's side, in both directions.
 OpWork conv2d_work(const char* op, const Tensor& x, const Tensor& y, const Conv2dParams& params,
                    double extra) {
@@ -134,6 +141,16 @@ class ProfiledBackend final : public Backend {
   }
   void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) override {
     log_.run(map_work("add_forward", y, 3), [&] { inner().add_forward(y, a, b); });
+  }
+  void normalize(const Tensor& y, const float* rgb) override {
+    log_.run(map_work("normalize", y, 1, picture_bytes(y)), [&] { inner().normalize(y, rgb); });
+  }
+  void denormalize(float* rgb, const Tensor& x) override {
+    log_.run(map_work("denormalize", x, 1, picture_bytes(x)), [&] { inner().denormalize(rgb, x); });
+  }
+  void resize(const Tensor& y, const Tensor& x, const ResizeWeights& weights,
+              const ResizeParams& params) override {
+    log_.run(resize_work(y, x, weights), [&] { inner().resize(y, x, weights, params); });
   }
   void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                           const Pool2dParams& params) override {

@@ -1,17 +1,29 @@
 #include "src/pixels.h"
 
-#include <algorithm>
-#include <cmath>
-
 namespace swag {
 namespace {
 
-/// A picture's float value in full precision: what came from 8 bits is n / 255, which float only holds
-/// rounded.
-double exact_value(float value) {
-  const double scaled = double{value} * 255, nearest = std::nearbyint(scaled);
-  return std::abs(scaled - nearest) < 1e-4 ? nearest / 255 : double{value};
-}
+/// An axis' weights in the backend's memory.
+struct AxisOnDevice {
+  AxisOnDevice(Backend& backend, const ResizeAxis& axis)
+      : first(copied(backend, axis.first)),
+        count(copied(backend, axis.count)),
+        weights(copied(backend, axis.weights)),
+        taps(axis.taps) {}
+  ResizeWeights table() const {
+    return {static_cast<int32_t*>(first.data()), static_cast<int32_t*>(count.data()),
+            static_cast<double*>(weights.data()), taps};
+  }
+
+  template <typename T>
+  static Buffer copied(Backend& backend, const std::vector<T>& values) {
+    Buffer buffer(backend, static_cast<int64_t>(values.size() * sizeof(T)));
+    backend.upload(buffer.data(), values.data(), buffer.bytes());
+    return buffer;
+  }
+  Buffer first, count, weights;
+  int taps;
+};
 
 }  // namespace
 
@@ -38,26 +50,34 @@ void upload_values(Backend& backend, const Tensor& tensor, const std::vector<dou
 }
 
 OwnedTensor normalized_pixels(Backend& backend, DType dtype, const Image& image) {
-  std::vector<double> values(image.rgb.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    values[i] = (exact_value(image.rgb[i]) - kPixelMean[i % 3]) / kPixelDeviation[i % 3];
-  }
   OwnedTensor pixels(backend, dtype, {image.h, image.w, 3});
-  upload_values(backend, pixels.tensor, values);
+  const OwnedTensor rgb(backend, DType::kFloat32, pixels.tensor.shape);
+  backend.upload(rgb.buffer.data(), image.rgb.data(), rgb.buffer.bytes());
+  backend.normalize(pixels.tensor, rgb.tensor.as<float>());
   return pixels;
 }
 
 Image picture_of(Backend& backend, const Tensor& pixels) {
-  const std::vector<double> values = download_values(backend, pixels);
+  const OwnedTensor rgb(backend, DType::kFloat32, pixels.shape);
+  backend.denormalize(rgb.tensor.as<float>(), pixels);
   Image image;
   image.h = pixels.shape.h;
   image.w = pixels.shape.w;
-  image.rgb.resize(values.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    const double value = values[i] * kPixelDeviation[i % 3] + kPixelMean[i % 3];
-    image.rgb[i] = static_cast<float>(std::min(1.0, std::max(0.0, value)));
-  }
+  image.rgb.resize(pixels.count());
+  backend.download(image.rgb.data(), rgb.buffer.data(), rgb.buffer.bytes());
   return image;
+}
+
+OwnedTensor resized_map(Backend& backend, const Tensor& map, Size size, double lowest) {
+  const Shape from = map.shape;
+  const AxisOnDevice rows(backend, resize_axis(from.w, size.w)),
+      columns(backend, resize_axis(from.h, size.h));
+  const OwnedTensor wide(backend, map.dtype, {from.h, size.w, from.c});
+  OwnedTensor result(backend, map.dtype, {size.h, size.w, from.c});
+  backend.resize(wide.tensor, map, rows.table(), {from.h, from.w, size.w, from.c});
+  backend.resize(result.tensor, wide.tensor, columns.table(),
+                 {1, from.h, size.h, int64_t{size.w} * from.c, lowest});
+  return result;
 }
 
 }  // namespace swag

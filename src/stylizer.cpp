@@ -23,8 +23,7 @@ Image resized(const Image& image, Size size) { return resize(image, size.h, size
 /// Adam's moments on their way to the next scale, where they go on, resized like the image. L-BFGS carries
 /// nothing.
 struct CarriedMoments {
-  Shape shape;
-  std::vector<double> first, second;
+  OwnedTensor first, second;
   int64_t steps = 0;
 };
 
@@ -72,7 +71,7 @@ struct Stylizer::State {
 
   OwnedTensor start_pixels(Size size);
   void start_scale(int scale);
-  CarriedMoments carry_moments() const;
+  CarriedMoments carry_moments(Size size) const;
   void set_moments(const CarriedMoments& carried);
   void next_scale();
   bool evaluate();
@@ -114,11 +113,7 @@ Stylizer::~Stylizer() = default;
 
 OwnedTensor Stylizer::State::start_pixels(Size size) {
   if (progress.scale > 0 || best.buffer) {  // from the scale before
-    const Shape old = best.tensor.shape;
-    OwnedTensor x(*backend, dtype, {size.h, size.w, 3});
-    upload_values(*backend, x.tensor,
-                  resize_map(download_values(*backend, best.tensor), old.h, old.w, 3, size.h, size.w));
-    return x;
+    return resized_map(*backend, best.tensor, size);
   }
   if (options.init == Init::kRandom) {
     std::mt19937_64 generator(options.seed);
@@ -171,18 +166,18 @@ void Stylizer::State::next_scale() {
     update_progress();
     return;
   }
-  const CarriedMoments carried = carry_moments();
+  const CarriedMoments carried = carry_moments(sizes[progress.scale + 1]);
   optimizer.reset();
   start_scale(progress.scale + 1);
   set_moments(carried);
 }
 
-CarriedMoments Stylizer::State::carry_moments() const {
+CarriedMoments Stylizer::State::carry_moments(Size size) const {
   CarriedMoments carried;
   if (const auto* adam = dynamic_cast<const Adam*>(optimizer.get())) {
-    carried.shape = adam->first_moment().shape;
-    carried.first = download_values(*backend, adam->first_moment());
-    carried.second = download_values(*backend, adam->second_moment());
+    carried.first = resized_map(*backend, adam->first_moment(), size);
+    carried.second =
+        resized_map(*backend, adam->second_moment(), size, 0);  // bicubic may undershoot a square
     carried.steps = adam->moment_steps();
   }
   return carried;
@@ -191,17 +186,7 @@ CarriedMoments Stylizer::State::carry_moments() const {
 void Stylizer::State::set_moments(const CarriedMoments& carried) {
   auto* adam = dynamic_cast<Adam*>(optimizer.get());
   if (!adam || carried.steps == 0) return;
-  const Shape to = best.tensor.shape;
-  const auto resized_moment = [&](const std::vector<double>& values, double lowest) {
-    OwnedTensor moment(*backend, dtype, to);
-    std::vector<double> result = resize_map(values, carried.shape.h, carried.shape.w, 3, to.h, to.w);
-    for (double& value : result) value = std::max(value, lowest);  // bicubic may undershoot a square below 0
-    upload_values(*backend, moment.tensor, result);
-    return moment;
-  };
-  const OwnedTensor first = resized_moment(carried.first, -INFINITY),
-                    second = resized_moment(carried.second, 0);
-  adam->set_moments(first.tensor, second.tensor, carried.steps);
+  adam->set_moments(carried.first.tensor, carried.second.tensor, carried.steps);
 }
 
 // ---------------------------------------------------------------- steps

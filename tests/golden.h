@@ -102,7 +102,7 @@ class Golden {
   Errors compare(const Dump& dump, const Tolerances& tolerances) const {
     Errors errors;
     for (const auto& named : file_.entries()) {
-      const std::string& name = named.first;  // a name of its own: CAPTURE's lambda takes no structured binding
+      const std::string& name = named.first;  // CAPTURE's lambda takes no structured binding
       const bool entropy = name.compare(0, 8, "entropy.") == 0;
       const bool statistic = entropy || name.find("_stats.") != std::string::npos;
       const std::vector<double>&actual = dump.at(name).values, expected = file_.read<double>(name);

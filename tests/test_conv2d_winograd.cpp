@@ -221,6 +221,19 @@ Matrix output_matrix() {
   return a;
 }
 
+/// G: the powers of the points over the denominators of Lagrange's polynomials.
+Matrix weight_matrix() {
+  Matrix g;
+  for (int j = 0; j < 5; ++j) {
+    const double point = points()[j];
+    double denominator = 1;
+    for (int k = 0; k < 5; ++k) denominator *= k == j ? 1 : point - points()[k];
+    g.push_back({1 / denominator, point / denominator, point * point / denominator});
+  }
+  g.push_back({0, 0, 1});
+  return g;
+}
+
 /// m x m^T for one channel.
 Matrix sandwich(const Matrix& m, const Matrix& x) {
   const size_t rows = m.size(), inner = x.size();
@@ -232,6 +245,36 @@ Matrix sandwich(const Matrix& m, const Matrix& x) {
     }
   }
   return y;
+}
+
+void check_weight_transform(const cpu::WinogradKernels& kernels) {
+  constexpr int kChannels = 32, kDepth = 3, kStep = kDepth * kChannels + 16;
+  const auto taps = random_vector<float>(kDepth * 9 * kChannels, 50);
+  for (int row = 0; row < 6; ++row) {
+    GuardedBuffer<float> u(5 * kStep + kDepth * kChannels);
+    cpu::WinogradWeights weights;
+    weights.g = taps.data();
+    weights.channels = kChannels;
+    weights.depth = kDepth;
+    weights.row = row;
+    weights.u = u.data();
+    weights.position_step = kStep;
+    kernels.transform_weights(weights);
+    Row actual, expected;
+    for (int k = 0; k < kDepth; ++k) {
+      for (int c = 0; c < kChannels; ++c) {
+        Matrix g(3, Row(3));
+        for (int tap = 0; tap < 9; ++tap) g[tap / 3][tap % 3] = taps[(k * 9 + tap) * kChannels + c];
+        const Matrix transformed = sandwich(weight_matrix(), g);
+        for (int col = 0; col < 6; ++col) {
+          actual.push_back(u[col * kStep + k * kChannels + c]);
+          expected.push_back(transformed[row][col]);
+        }
+      }
+    }
+    CHECK_FALSE(!(relative_l2(actual, expected) <= 1e-6));
+    CHECK(u.intact());
+  }
 }
 
 constexpr int kPixelStep = 50, kRowStep = 400, kPositionStep = 80;
@@ -322,6 +365,7 @@ TEST_CASE("the transforms of all instruction sets agree with the Cook-Toom const
       continue;
     }
     CAPTURE(static_cast<int>(set));
+    check_weight_transform(*kernels);
     for (const int channels : {1, 7, 8, 16, 31, 32, 33, 48}) {
       CAPTURE(channels);
       check_input_transform(*kernels, channels, 0x3f, 0x3f);

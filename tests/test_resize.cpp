@@ -6,6 +6,7 @@
 
 #include "src/image/grid.h"
 #include "src/image/resize.h"
+#include "src/pixels.h"
 #include "tests/helpers.h"
 #include "tests/weight_files.h"
 
@@ -24,6 +25,14 @@ double mean(const std::vector<double>& values) {
 
 Image plain(int h, int w, float value) {
   return {h, w, std::vector<float>(static_cast<size_t>(h) * w * 3, value), {}};
+}
+
+/// resized_map in double on the CPU.
+std::vector<double> resize_map(const std::vector<double>& map, int h_in, int w_in, int c, int h, int w) {
+  const auto backend = make_cpu_backend(1);
+  const OwnedTensor x(*backend, DType::kFloat64, {h_in, w_in, c});
+  upload_values(*backend, x.tensor, map);
+  return download_values(*backend, resized_map(*backend, x.tensor, {h, w}).tensor);
 }
 
 }  // namespace
@@ -88,7 +97,7 @@ TEST_CASE("resize to the same size is the identity") {
   CHECK(resize_map(map, 5, 7, 2, 5, 7) == map);
 }
 
-TEST_CASE("resize_map enlarges by Catmull-Rom, with weights renormalised at the borders") {
+TEST_CASE("resized_map enlarges by Catmull-Rom, with weights renormalised at the borders") {
   // Twice as large: outputs lie 1/4 and 3/4 between samples. The kernel at distances 0.25, 0.75, 1.25, 1.75:
   const double k025 = 111 / 128.0, k075 = 29 / 128.0, k125 = -9 / 128.0, k175 = -3 / 128.0;
   const std::vector<double> x = {3, -1, 4, 1, 5}, y = resize_map(x, 1, 5, 1, 1, 10);
@@ -102,7 +111,7 @@ TEST_CASE("resize_map enlarges by Catmull-Rom, with weights renormalised at the 
   CHECK(column == y);
 }
 
-TEST_CASE("resize_map shrinks by Lanczos-3, stretched by the ratio") {
+TEST_CASE("resized_map shrinks by Lanczos-3, stretched by the ratio") {
   const std::vector<double> x = {3, -1, 4, 1, 5, 9, 2, 6}, y = resize_map(x, 1, 8, 1, 1, 4);
   REQUIRE(y.size() == 4);
   const double pi = std::acos(-1.0);
@@ -119,7 +128,7 @@ TEST_CASE("resize_map shrinks by Lanczos-3, stretched by the ratio") {
   }
 }
 
-TEST_CASE("resize_map treats rows, columns and channels alike and apart") {
+TEST_CASE("resized_map treats rows, columns and channels alike and apart") {
   const std::vector<double> map = random_vector<double>(6 * 9 * 2, 3);
   std::vector<double> turned(map.size()), second;
   for (int r = 0; r < 6; ++r) {
@@ -163,7 +172,7 @@ TEST_CASE("shrinking keeps the mean and removes what cannot be shown") {
   }
 }
 
-TEST_CASE("resize clamps pictures, resize_map does not clamp maps, and NaN stays visible in them") {
+TEST_CASE("resize clamps pictures, resized_map does not clamp maps, and NaN stays visible in them") {
   Image edge = plain(1, 8, 0);
   std::fill(edge.rgb.begin() + 12, edge.rgb.end(), 1.0f);
   const Image larger = resize(edge, 1, 32);

@@ -198,16 +198,17 @@ def evaluation(args):
 
 def run(args):
     objective = Objective(args, read_ppm(args.content), read_ppm(args.style))
-    x = objective.place(read_ppm(args.content)).requires_grad_(True)
+    # LBFGS views gradients as vectors, so the pixels are laid out as usual and rearranged for every evaluation.
+    x = objective.place(read_ppm(args.content)).contiguous().requires_grad_(True)
     if args.compile:   # compiling is not optimising
-        objective.loss(x).backward()
+        objective.loss(objective.place(x)).backward()
     curve, steps = [], []
     optimizer = torch.optim.LBFGS([x], lr=1, max_iter=args.iterations, max_eval=args.iterations * 4, history_size=10,
                                   tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe")
 
     def closure():
         optimizer.zero_grad()
-        loss = objective.loss(x)
+        loss = objective.loss(objective.place(x))
         loss.backward()
         curve.append([time.perf_counter(), loss.item()])
         return loss

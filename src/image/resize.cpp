@@ -22,65 +22,18 @@ double catmull_rom(double x) {
   return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
 }
 
-/// The input samples that one output sample is made of.
-struct Taps {
-  int first = 0;
-  std::vector<double> weights;
-};
-
-std::vector<Taps> taps_for(int in, int out) {
-  const double ratio = static_cast<double>(in) / out;
-  const bool shrinks = ratio > 1;
-  const double stretch = shrinks ? ratio : 1, radius = (shrinks ? 3 : 2) * stretch;
-  std::vector<Taps> all(out);
-  for (int i = 0; i < out; ++i) {
-    const double centre = (i + 0.5) * ratio - 0.5;
-    const int first = std::max(0, static_cast<int>(std::ceil(centre - radius)));
-    const int last = std::min(in - 1, static_cast<int>(std::floor(centre + radius)));
-    Taps& taps = all[i];
-    taps.first = first;
-    double sum = 0;
-    for (int j = first; j <= last; ++j) {
-      const double x = (j - centre) / stretch;
-      taps.weights.push_back(shrinks ? lanczos3(x) : catmull_rom(x));
-      sum += taps.weights.back();
-    }
-    for (double& weight : taps.weights) weight /= sum;
-  }
-  return all;
-}
-
-/// Along the rows: (lines, in, c) -> (lines, out, c). Sums are taken in double for every T.
-template <typename T>
-std::vector<T> resize_lines(const std::vector<T>& map, int lines, int in, int c, int out) {
-  const std::vector<Taps> taps = taps_for(in, out);
-  std::vector<T> result(static_cast<size_t>(lines) * out * c);
-  std::vector<double> sums(c);
-  T* to = result.data();
-  for (int line = 0; line < lines; ++line) {
-    const T* from = map.data() + int64_t{line} * in * c;
-    for (const Taps& tap : taps) {
-      std::fill(sums.begin(), sums.end(), 0.0);
-      const T* sample = from + int64_t{tap.first} * c;
-      for (const double weight : tap.weights) {
-        for (int k = 0; k < c; ++k) sums[k] += weight * sample[k];
-        sample += c;
-      }
-      to = std::transform(sums.begin(), sums.end(), to, [](double sum) { return static_cast<T>(sum); });
-    }
-  }
-  return result;
-}
-
-template <typename T>
-std::vector<T> resize_values(const std::vector<T>& map, Size from, int c, Size to) {
-  std::vector<T> result = from.w == to.w ? map : resize_lines(map, from.h, from.w, c, to.w);
-  if (from.h != to.h) result = resize_lines(result, 1, from.h, to.w * c, to.h);  // a row is one sample
+/// Along the rows: (lines, in, c) -> (lines, out, c).
+std::vector<float> resize_rows(const std::vector<float>& map, int lines, int in, int64_t c, int out) {
+  std::vector<float> result(static_cast<size_t>(lines) * out * c);
+  const ResizeAxis axis = resize_axis(in, out);
+  cpu::resize(result.data(), map.data(), axis.table(), {lines, in, out, c}, Stream{});
   return result;
 }
 
 std::vector<float> resize_clamped(const std::vector<float>& map, Size from, int c, Size to) {
-  std::vector<float> result = resize_values(map, from, c, to);
+  std::vector<float> result = from.w == to.w ? map : resize_rows(map, from.h, from.w, c, to.w);
+  if (from.h != to.h)
+    result = resize_rows(result, 1, from.h, int64_t{to.w} * c, to.h);  // a row is one sample
   for (float& value : result) value = std::min(1.0f, std::max(0.0f, value));
   return result;
 }
@@ -126,8 +79,29 @@ Size target_size(const SizeRule& rule, int h, int w) {
   return {side(h), side(w)};
 }
 
-std::vector<double> resize_map(const std::vector<double>& map, int h_in, int w_in, int c, int h, int w) {
-  return resize_values(map, {h_in, w_in}, c, {h, w});
+ResizeAxis resize_axis(int in, int out) {
+  const double ratio = static_cast<double>(in) / out;
+  const bool shrinks = ratio > 1;
+  const double stretch = shrinks ? ratio : 1, radius = (shrinks ? 3 : 2) * stretch;
+  ResizeAxis axis;
+  axis.taps = std::min(in, static_cast<int>(std::floor(2 * radius)) + 1);
+  axis.weights.assign(static_cast<size_t>(out) * axis.taps, 0.0);
+  for (int i = 0; i < out; ++i) {
+    const double centre = (i + 0.5) * ratio - 0.5;
+    const int first = std::max(0, static_cast<int>(std::ceil(centre - radius)));
+    const int last = std::min(in - 1, static_cast<int>(std::floor(centre + radius)));
+    axis.first.push_back(first);
+    axis.count.push_back(last - first + 1);
+    double* weights = axis.weights.data() + static_cast<size_t>(i) * axis.taps;
+    double sum = 0;
+    for (int j = first; j <= last; ++j) {
+      const double x = (j - centre) / stretch;
+      weights[j - first] = shrinks ? lanczos3(x) : catmull_rom(x);
+      sum += weights[j - first];
+    }
+    for (int k = 0; k < axis.taps; ++k) weights[k] /= sum;
+  }
+  return axis;
 }
 
 Image resize(const Image& image, int h, int w) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/resize.h"
 #include "src/image/image.h"
 
 namespace swag {
@@ -32,7 +33,13 @@ Size target_size(const SizeRule& rule, int h, int w);
 /// equal. Weights sum to 1 at the borders too. The result is clamped to [0, 1].
 Image resize(const Image& image, int h, int w);
 
-/// The same without clamping, for any map (h_in, w_in, c) -> (h, w, c).
-std::vector<double> resize_map(const std::vector<double>& map, int h_in, int w_in, int c, int h, int w);
+/// The weights of one axis for kernels/resize.h: those that `resize` uses.
+struct ResizeAxis {
+  std::vector<int32_t> first, count;
+  std::vector<double> weights;
+  int taps = 0;
+  ResizeWeights table() const { return {first.data(), count.data(), weights.data(), taps}; }
+};
+ResizeAxis resize_axis(int in, int out);
 
 }  // namespace swag

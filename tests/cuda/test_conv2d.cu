@@ -33,6 +33,7 @@ std::vector<Conv2dCase> cases() {
   all.push_back({"several tiles of an image", {3, 20, 3, 3, 1, 1, 1, 1}, 70, 75});
   all.push_back({"image of two channels in a wider tensor", {2, 13, 5, 5, 1, 2, 2, 1}, 21, 90, 3, 1});
   all.push_back({"image of four channels, 9x9", {4, 8, 9, 9, 1, 1, 4, 4}, 20, 20});
+  all.push_back({"image of three phases", {3, 12, 5, 5, 3, 1, 2, 2}, 30, 40});
   all.push_back({"image with a stride that no tile has", {3, 8, 5, 5, 5, 6, 0, 0}, 20, 26});
   return all;
 }

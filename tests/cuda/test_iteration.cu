@@ -60,6 +60,13 @@ Image waves(int h, int w, double phase) {
   return image;
 }
 
+std::shared_ptr<const Model> random_vgg11() {
+  Model model;
+  model.graph = make_network("vgg11");
+  model.weights = random_weights(model.graph, 1);
+  return std::make_shared<const Model>(std::move(model));
+}
+
 }  // namespace
 
 TEST_CASE("L-BFGS takes three launches an evaluation, and neither waits nor allocates") {
@@ -120,8 +127,7 @@ TEST_CASE("L-BFGS on the device ends where the CPU's ends") {
       watched.deferred = run == 2;  // what forgets to wait finds old data
       emulator::configure(watched);
       const auto backend = run > 0 ? device_backend() : make_cpu_backend(1);
-      Lbfgs lbfgs(options, *backend,
-                  Row(*backend, DType::kFloat32, test::rosenbrock_start(301)).tensor());
+      Lbfgs lbfgs(options, *backend, Row(*backend, DType::kFloat32, test::rosenbrock_start(301)).tensor());
       traces.push_back(test::drive(*backend, lbfgs, test::rosenbrock, 40));
     }
     CAPTURE(history);
@@ -133,12 +139,8 @@ TEST_CASE("L-BFGS on the device ends where the CPU's ends") {
 }
 
 TEST_CASE("a whole evaluation on the device reads back once, uploads nothing and allocates nothing") {
-  const std::string missing = test::missing_device();
-  REQUIRE(missing.empty());
-  Model model;
-  model.graph = make_network("vgg11");
-  model.weights = random_weights(model.graph, 1);
-  const auto shared = std::make_shared<const Model>(std::move(model));
+  REQUIRE_DEVICE();
+  const auto shared = random_vgg11();
   for (const OptimizerKind kind : {OptimizerKind::kLbfgs, OptimizerKind::kLbfgsPlain, OptimizerKind::kAdam}) {
     StylizeOptions options;
     options.size.longest = 24;
@@ -168,6 +170,34 @@ TEST_CASE("a whole evaluation on the device reads back once, uploads nothing and
     }
     CHECK(evaluations >= 4);
     CHECK(evaluations == stylizer.progress().evaluations);
+  }
+}
+
+TEST_CASE("a profiler sees stages, layers and ops by their names, each range closed") {
+  REQUIRE_DEVICE();
+  StylizeOptions options;
+  options.size.longest = 16;
+  options.scales = 1;
+  options.iterations = 1;
+  options.objective.smoothing = Smoothing::kSoftmax;
+  options.objective.tv_weight = 0.1;
+  options.objective.style_layers = {"relu1_1", "relu2_1"};
+  options.objective.content_layers = {"relu2_1"};
+  emulator::configure(emulator::Options());
+  Stylizer stylizer(random_vgg11(), device_backend(), options, waves(16, 16, 0), {waves(16, 16, 1)}, nullptr,
+                    Callbacks());
+  emulator::take_ranges();
+  stylizer.step();
+  const auto ranges = emulator::take_ranges();
+  CHECK(emulator::open_ranges() == 0);
+  const uint64_t evaluations = ranges.at("forward");
+  CHECK(ranges.at("backward") == evaluations);
+  for (const char* path : {"forward/features.0/conv2d_forward", "forward/max_pool2d/max_pool2d_forward",
+                           "forward/features.3/conv2d_forward", "forward/relu2_1/softmax_forward",
+                           "forward/relu2_1/gram_forward", "backward/features.3/conv2d_backward_data",
+                           "backward/features.0/conv2d_backward_data", "optimiser/lbfgs_step"}) {
+    CAPTURE(path);
+    CHECK(ranges.count(path) == 1);
   }
 }
 

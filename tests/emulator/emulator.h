@@ -7,6 +7,7 @@
 // Checks and counts see only the code that was compiled with -fsanitize=thread (and linked without it).
 #pragma once
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,12 @@ struct CallCounts {
   uint64_t waits = 0;  // for a stream, an event or the device
 };
 CallCounts take_calls();
+
+/// Ranges named for a profiler (NVTX) since the last take_ranges, as paths ("forward/features.0"), and how
+/// often each was opened.
+std::map<std::string, uint64_t> take_ranges();
+/// Those that the calling thread has not closed.
+size_t open_ranges();
 
 /// Gives [address, address + bytes) of device memory a name for reports: a tensor in an arena.
 void name_range(const void* address, size_t bytes, const std::string& name);

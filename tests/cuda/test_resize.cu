@@ -1,0 +1,65 @@
+#include "kernels/resize.h"
+#include "src/image/resize.h"
+#include "tests/cuda/device_buffer.h"
+
+namespace swag {
+namespace {
+
+using test::DeviceBuffer;
+using test::GuardedBuffer;
+using test::random_vector;
+
+void compare(int64_t lines, int in, int out, int64_t c, double lowest = -INFINITY) {
+  CAPTURE(lines);
+  CAPTURE(in);
+  CAPTURE(out);
+  CAPTURE(c);
+  const ResizeAxis axis = resize_axis(in, out);
+  const ResizeParams params{lines, in, out, c, lowest};
+  const auto x = random_vector<float>(lines * in * c, 1, -2, 2);
+  GuardedBuffer<float> y(lines * out * c);
+  cpu::resize(y.data(), x.data(), axis.table(), params, Stream{});
+  const DeviceBuffer<float> device_x(x);
+  const DeviceBuffer<int32_t> first(axis.first), count(axis.count);
+  const DeviceBuffer<double> weights(axis.weights);
+  DeviceBuffer<float> device_y(lines * out * c);
+  cuda::resize(device_y.data(), device_x.data(), {first.data(), count.data(), weights.data(), axis.taps},
+               params, Stream{});
+  const auto values = device_y.values();
+  double worst = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double error = std::abs(double{values[i]} - y[static_cast<int64_t>(i)]);
+    if (!(error <= worst)) worst = error;
+  }
+  CHECK_FALSE(!(worst <= 1e-6));  // sums in double, rounded once: with contracted products the last digit
+  CHECK(device_y.intact());
+}
+
+}  // namespace
+
+TEST_CASE("cuda resize agrees with the CPU on rows and columns, larger and smaller") {
+  REQUIRE_DEVICE();
+  compare(5, 7, 13, 3);
+  compare(5, 13, 7, 3);
+  compare(1, 9, 18, 3 * 11);
+  compare(1, 40, 9, 3 * 50);
+  compare(3, 6, 6, 2);
+  compare(2, 1, 5, 1);
+  compare(70, 33, 66, 3);
+  compare(0, 4, 8, 3);
+}
+
+TEST_CASE("cuda resize cuts off what undershoots, and lets NaN through") {
+  REQUIRE_DEVICE();
+  compare(4, 20, 40, 3, 0);
+  const ResizeAxis axis = resize_axis(3, 6);
+  const DeviceBuffer<float> x(std::vector<float>{std::numeric_limits<float>::quiet_NaN(), 0, 0});
+  const DeviceBuffer<int32_t> first(axis.first), count(axis.count);
+  const DeviceBuffer<double> weights(axis.weights);
+  DeviceBuffer<float> y(6);
+  cuda::resize(y.data(), x.data(), {first.data(), count.data(), weights.data(), axis.taps}, {1, 3, 6, 1, 0},
+               Stream{});
+  CHECK(std::isnan(y.values()[0]));
+}
+
+}  // namespace swag
