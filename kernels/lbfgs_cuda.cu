@@ -103,7 +103,7 @@ struct Plan {
 /// Grid: tiles of 1024 elements, at most 512, x block 256. Shared: 25 KiB, as planes of one float4 component
 /// each, so that lanes read side by side. Bound by bytes, 4 per element of every vector, where float64 is
 /// fast; by float64 arithmetic on GPUs that have little of it.
-__global__ void __launch_bounds__(kReduceThreads)
+__global__ void __launch_bounds__(kReduceThreads, 3)  // left alone, ptxas spills for a fourth block on sm_80
     lbfgs_dots_kernel(double* partials, const float* gradient, const LbfgsState<float> state,
                       const LbfgsMeasureParams params, const Plan plan) {
   __shared__ Tile tile;
