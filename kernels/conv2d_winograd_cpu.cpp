@@ -31,10 +31,9 @@ constexpr int64_t kRowChunk = 24;     // tiles multiplied with all panels of a g
 constexpr int kGroupChannels = 64;    // output channels multiplied, then transformed, at a time
 constexpr int kWeightChannels = 32;   // of a shared block's, whose weights are transformed at a time
 constexpr int kTaps = 9;
-constexpr int kWordChannels = 32;    // a group is whole words of the mask
-constexpr int kFewestChannels = 32;  // see winograd_pays
-constexpr int64_t kCachedBytes =
-    8 << 20;  // of transformed weights: more are transformed late, see run_shared_blocks
+constexpr int kWordChannels = 32;          // a group is whole words of the mask
+constexpr int kFewestChannels = 32;        // see winograd_pays
+constexpr int64_t kCachedBytes = 8 << 20;  // see weights_leave_cache
 constexpr int64_t kLine = direct::kLine<float>;
 constexpr int kPatch = kWinogradPatch, kTile = kWinogradTile, kPositions = kWinogradPositions;
 
@@ -71,7 +70,8 @@ struct Plan {
   int64_t u_elements() const { return kPatch * u_step; }
 };
 
-/// Whether the transformed weights of a layer are more than the caches hold.
+/// Whether the transformed weights of a layer are more than the caches hold: then they are packed as they
+/// are, and transformed for each shared block.
 bool weights_leave_cache(const direct::Channels& c) {
   return kPositions * int64_t{c.in} * c.out * int64_t{sizeof(float)} > kCachedBytes;
 }

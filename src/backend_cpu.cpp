@@ -66,16 +66,18 @@ class CpuBackend final : public Backend {
     // Linux promises more memory than there is and kills later, so what cannot be is refused here.
     const int64_t present = host_memory_bytes();
     void* data = nullptr;
-    const int64_t alignment = bytes >= 2 * kHugePage ? kHugePage : kAlignment;
-    const auto rounded = static_cast<size_t>((bytes + alignment - 1) / alignment * alignment);
-    if (bytes <= present) data = std::aligned_alloc(alignment, rounded);
+    if (bytes <= present) {
+      const int64_t alignment = bytes >= 2 * kHugePage ? kHugePage : kAlignment;
+      const auto rounded = static_cast<size_t>((bytes + alignment - 1) / alignment * alignment);
+      data = std::aligned_alloc(alignment, rounded);
+      // Convolutions walk through maps in many places at once, which small pages serve badly. It may fail.
+      if (data && alignment == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);
+    }
     if (!data) {
       throw Error(Status::kMemory, "cannot allocate " + mebibytes(bytes) +
                                        " MiB of memory (this machine has " + mebibytes(present) +
                                        " MiB): use a smaller size");
     }
-    // Convolutions walk through maps in many places at once, which small pages serve badly. Advice: may fail.
-    if (alignment == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);
     return data;
   }
   void deallocate(void* data) noexcept override { std::free(data); }
