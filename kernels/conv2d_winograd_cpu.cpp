@@ -30,12 +30,12 @@ constexpr int64_t kSharedTiles = 96;  // of a block of all threads
 constexpr int64_t kRowChunk = 24;     // tiles multiplied with all panels of a group while they are near
 constexpr int kGroupChannels = 64;    // output channels multiplied, then transformed, at a time
 constexpr int kWeightChannels = 32;   // of a shared block's, whose weights are transformed at a time
-constexpr int kTaps = 9;
-constexpr int kWordChannels = 32;          // a group is whole words of the mask
-constexpr int kFewestChannels = 32;        // see winograd_pays
+constexpr int kWordChannels = 32;     // a group is whole words of the mask
+constexpr int kFewestChannels = 32;   // see winograd_pays
 constexpr int64_t kCachedBytes = 8 << 20;  // see weights_leave_cache
 constexpr int64_t kLine = direct::kLine<float>;
-constexpr int kPatch = kWinogradPatch, kTile = kWinogradTile, kPositions = kWinogradPositions;
+constexpr int kPatch = kWinogradPatch, kTile = kWinogradTile, kTaps = kWinogradTaps,
+              kPositions = kWinogradPositions;
 
 const WinogradKernels& fastest_kernels() {
   if (const WinogradKernels* kernels = winograd_kernels(InstructionSet::kAvx512)) return *kernels;

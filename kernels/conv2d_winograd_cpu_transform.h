@@ -12,6 +12,7 @@ namespace swag::cpu {
 
 constexpr int kWinogradTile = 4;                                     // pixels of the result, each way
 constexpr int kWinogradPatch = 6;                                    // pixels of the map, each way
+constexpr int kWinogradTaps = 9;                                     // weights per pair of channels
 constexpr int kWinogradPositions = kWinogradPatch * kWinogradPatch;  // products per pair of channels
 
 /// The interpolation points are 0, +-a, +-b and infinity. All of their powers that occur are exact in float.

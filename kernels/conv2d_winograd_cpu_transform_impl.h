@@ -217,7 +217,7 @@ void transform_weights_row(const WinogradWeights& weights) {
   const WinogradWeights w = weights;  // no store to u can change this copy
   for (int64_t k = 0; k < w.depth; ++k) {
     for (int c = 0; c < w.channels; c += kLanes) {
-      const float* taps = w.g + k * 9 * w.channels + c;
+      const float* taps = w.g + k * kWinogradTaps * w.channels + c;
       float* to = w.u + k * w.channels + c;
       Vector row[3], u[kPatch];
 #pragma GCC unroll 3

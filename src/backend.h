@@ -188,6 +188,14 @@ inline Buffer::~Buffer() {
   if (data_) backend_->deallocate(data_);
 }
 
+/// Memory of the backend that holds `values`.
+template <typename T>
+Buffer uploaded(Backend& backend, const std::vector<T>& values) {
+  Buffer buffer(backend, static_cast<int64_t>(values.size() * sizeof(T)));
+  backend.upload(buffer.data(), values.data(), buffer.bytes());
+  return buffer;
+}
+
 /// kAuto is the backend's choice. Anything else is what was wanted, and where a layer, a dtype or a device
 /// does not know it, the backend computes directly.
 inline Conv2dAlgorithm conv2d_algorithm(Backend& backend, Conv2dAlgorithm wanted, const Conv2dLayer& layer,

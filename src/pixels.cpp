@@ -6,21 +6,15 @@ namespace {
 /// An axis' weights in the backend's memory.
 struct AxisOnDevice {
   AxisOnDevice(Backend& backend, const ResizeAxis& axis)
-      : first(copied(backend, axis.first)),
-        count(copied(backend, axis.count)),
-        weights(copied(backend, axis.weights)),
+      : first(uploaded(backend, axis.first)),
+        count(uploaded(backend, axis.count)),
+        weights(uploaded(backend, axis.weights)),
         taps(axis.taps) {}
   ResizeWeights table() const {
     return {static_cast<int32_t*>(first.data()), static_cast<int32_t*>(count.data()),
             static_cast<double*>(weights.data()), taps};
   }
 
-  template <typename T>
-  static Buffer copied(Backend& backend, const std::vector<T>& values) {
-    Buffer buffer(backend, static_cast<int64_t>(values.size() * sizeof(T)));
-    backend.upload(buffer.data(), values.data(), buffer.bytes());
-    return buffer;
-  }
   Buffer first, count, weights;
   int taps;
 };

@@ -133,14 +133,8 @@ PreparedNetwork::PreparedNetwork(Backend& backend, const Graph& graph, const Wei
 }
 
 Buffer PreparedNetwork::upload(const std::vector<double>& values) {
-  Buffer buffer(*backend_, static_cast<int64_t>(values.size()) * size_of(dtype_));
-  if (dtype_ == DType::kFloat64) {
-    backend_->upload(buffer.data(), values.data(), buffer.bytes());
-  } else {
-    const std::vector<float> narrow(values.begin(), values.end());
-    backend_->upload(buffer.data(), narrow.data(), buffer.bytes());
-  }
-  return buffer;
+  if (dtype_ == DType::kFloat64) return uploaded(*backend_, values);
+  return uploaded(*backend_, std::vector<float>(values.begin(), values.end()));
 }
 
 void PreparedNetwork::prepare_conv2d(int index, const Weights& weights, bool with_backward,
