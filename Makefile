@@ -82,6 +82,8 @@ test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all te
 	$(BUILD)/swag_tests
 	python3 tests/test_convert_weights.py
 	python3 tests/test_kernel_report.py
+	python3 tests/test_compare_pytorch.py
+	python3 tests/test_gpu_check.py
 	python3 tests/test_cli.py $(BUILD)/swag
 
 DEMO_SIZE ?= 512
@@ -103,6 +105,7 @@ install: $(BUILD)/swag $(BUILD)/libswag.a $(BUILD)/libswag.so  ## program, libra
 	  $(DESTDIR)$(PREFIX)/share/swag
 	install -m 755 $(BUILD)/swag $(DESTDIR)$(PREFIX)/bin/
 	[ ! -e $(BUILD)/libswag_cuda.so ] || install -m 755 $(BUILD)/libswag_cuda.so $(DESTDIR)$(PREFIX)/lib/
+	[ ! -e $(BUILD)/libswag_cuda.a ] || install -m 644 $(BUILD)/libswag_cuda.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 include/swag.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 $(BUILD)/libswag.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(BUILD)/libswag.so $(DESTDIR)$(PREFIX)/lib/libswag.so.$(VERSION)

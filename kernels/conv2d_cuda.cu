@@ -154,9 +154,15 @@ bool is_empty(const Conv2dParams& p) {
   return p.h <= 0 || p.w <= 0 || p.h + 2 * l.pad_h < l.kh || p.w + 2 * l.pad_w < l.kw;
 }
 
+/// Whether an image kernel does it.
 bool reads_image(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction) {
-  return direction == Conv2dDirection::kBackwardData && algorithm != Conv2dAlgorithm::kPlain &&
-         image_suits(layer);
+  if (algorithm == Conv2dAlgorithm::kPlain) return false;
+  return direction == Conv2dDirection::kForward ? forward_image_suits(layer) : backward_image_suits(layer);
+}
+
+/// Forwards it reads what the GEMM would read.
+bool has_image_weights(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction) {
+  return direction == Conv2dDirection::kBackwardData && reads_image(layer, algorithm, direction);
 }
 
 }  // namespace
@@ -165,13 +171,13 @@ bool reads_image(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDire
 Conv2dAlgorithm conv2d_choose(const Conv2dLayer&, Conv2dDirection) { return Conv2dAlgorithm::kDirect; }
 
 int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction) {
-  if (conv2d::reads_image(layer, algorithm, direction)) return conv2d::image_packed_count(layer);
+  if (conv2d::has_image_weights(layer, algorithm, direction)) return conv2d::image_packed_count(layer);
   return conv2d::gemm_packed_count(conv2d::gemm_of(layer, direction));
 }
 
 void conv2d_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
                  Conv2dDirection direction, Stream stream) {
-  if (conv2d::reads_image(layer, algorithm, direction)) {
+  if (conv2d::has_image_weights(layer, algorithm, direction)) {
     conv2d::image_pack(packed, weight, layer, stream);
   } else {
     conv2d::gemm_pack(packed, weight, conv2d::gemm_of(layer, direction), stream);
@@ -190,6 +196,7 @@ int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direc
 void conv2d_forward(float* y, const float* x, const float* packed,
                     const Conv2dForwardEpilogue<float>& epilogue, const Conv2dParams& params, void* workspace,
                     Stream stream) {
+  constexpr auto kDirection = Conv2dDirection::kForward;
   conv2d::check_params(params);
   if (conv2d::is_empty(params)) return;
   conv2d::Output output;
@@ -202,7 +209,11 @@ void conv2d_forward(float* y, const float* x, const float* packed,
   output.channels = params.layer.c_out;
   output.vectors = output.channels % 4 == 0 && output.pitch % 4 == 0 && conv2d::is_aligned(y) &&
                    conv2d::is_aligned(output.bias) && conv2d::is_aligned(output.addend);
-  conv2d::run(output, x, packed, params, Conv2dDirection::kForward, workspace, stream);
+  if (conv2d::reads_image(params.layer, params.algorithm, kDirection)) {
+    conv2d::image_forward(output, x, packed, params, stream);
+  } else {
+    conv2d::run(output, x, packed, params, kDirection, workspace, stream);
+  }
 }
 
 void conv2d_backward_data(float* dx, const float* dy, const float* packed,

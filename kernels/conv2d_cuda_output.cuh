@@ -78,7 +78,11 @@ struct GemmArguments {
 /// conv2d_cuda_gemm.cu
 void gemm_run(GemmArguments arguments, const Gemm& gemm, Stream stream);
 
-/// conv2d_cuda_image.cu
+/// conv2d_cuda_image_forward.cu; packed as for the GEMM.
+void image_forward(const Output& output, const float* x, const float* packed, const Conv2dParams& params,
+                   Stream stream);
+
+/// conv2d_cuda_image_backward.cu
 void image_pack(float* packed, const float* weight, const Conv2dLayer& layer, Stream stream);
 void image_backward_data(const Output& output, const float* dy, const float* packed,
                          const Conv2dParams& params, Stream stream);

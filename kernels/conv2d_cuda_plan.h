@@ -19,6 +19,9 @@ constexpr int kWantedWarps = 132 * 8;  // two per scheduler of an H100; a consta
 constexpr int kMinSplitSlices = 32;    // a shorter sum costs less than adding up its parts
 constexpr int kMaxSplits = 16;
 
+/// A tile is kTileM pixels by kTileN channels. Few channels get a narrow tile; they are padded to whole ones.
+constexpr int kNarrowTile = 32, kWideTile = 64;
+
 using phases::Axis;
 using phases::backward_axis;
 using phases::ceil_div;
@@ -33,11 +36,38 @@ struct Phase {
   int taps() const { return rows.taps * cols.taps; }
 };
 
+// ---------------------------------------------------------------- forward of a layer that reads an image
+
+constexpr int kImageChannels = 4;    // at most: a tile of 32 channels would be mostly padding
+constexpr int kImageProducts = 160;  // at most, forwards: a longer sum is made of pieces, by the GEMM
+constexpr int kForwardRows = 4, kForwardCols = 32;  // output pixels of a tile
+
+/// A tile's patch of the image is (row, column * channel), as in memory.
+struct ForwardImagePlan {
+  int patch_rows = 0, patch_row = 0;  // rows, and the floats of one
+  int shared_bytes = 0;  // the weights of one row of taps, (tap column * channel, 64), and the patch
+};
+
+inline ForwardImagePlan forward_image_plan(const Conv2dLayer& l) {
+  ForwardImagePlan plan;
+  plan.patch_rows = (kForwardRows - 1) * l.stride_h + l.kh;
+  plan.patch_row = ((kForwardCols - 1) * l.stride_w + l.kw) * l.c_in;
+  plan.shared_bytes = 4 * (l.kw * l.c_in * kWideTile + plan.patch_rows * plan.patch_row);
+  return plan;
+}
+
+inline bool forward_image_suits(const Conv2dLayer& l) {
+  return l.c_in <= kImageChannels && l.c_out > kNarrowTile && l.stride_h == l.stride_w && l.stride_h <= 2 &&
+         l.kh * l.kw * l.c_in <= kImageProducts && forward_image_plan(l).shared_bytes <= 48 << 10;
+}
+
+// ---------------------------------------------------------------- matrix product
+
 /// The matrix product behind one direction of a layer.
 struct Gemm {
   Conv2dLayer layer;
   Conv2dDirection direction = Conv2dDirection::kForward;
-  int in = 0, in_padded = 0;    // channels per tap: of A as they are, and as packed, a multiple of 4
+  int in = 0, in_padded = 0;    // channels per tap: of A as they are, and as packed (see gemm_of)
   int out = 0, out_padded = 0;  // columns of B
   int h = 0, w = 0;             // pixels of what is read
   int y_h = 0, y_w = 0;         // and of what is written
@@ -48,10 +78,8 @@ struct Gemm {
   int64_t packed_elements(const Phase& phase) const { return slices(phase) * kDepth * out_padded; }
 };
 
-/// A tile is kTileM pixels by kTileN channels. Few channels get a narrow tile; they are padded to whole ones.
-constexpr int kNarrowTile = 32, kWideTile = 64;
-
-/// Without a map (pack): only taps and channels count.
+/// Without a map (pack): only taps and channels count. Channels of a tap are padded to an access of 16 bytes,
+/// but those of an image, which the image kernel reads one by one, are not.
 inline Gemm gemm_of(const Conv2dLayer& layer, Conv2dDirection direction) {
   const bool forward = direction == Conv2dDirection::kForward;
   Gemm g;
@@ -59,7 +87,7 @@ inline Gemm gemm_of(const Conv2dLayer& layer, Conv2dDirection direction) {
   g.direction = direction;
   g.in = forward ? layer.c_in : layer.c_out;
   g.out = forward ? layer.c_out : layer.c_in;
-  g.in_padded = static_cast<int>(round_up(g.in, 4));
+  g.in_padded = forward && forward_image_suits(layer) ? g.in : static_cast<int>(round_up(g.in, 4));
   g.out_padded = static_cast<int>(round_up(g.out, g.out <= kNarrowTile ? kNarrowTile : kWideTile));
   return g;
 }
@@ -139,7 +167,6 @@ inline int64_t gemm_workspace_bytes(const Gemm& g) {
 
 // ---------------------------------------------------------------- backward of a layer that reads an image
 
-constexpr int kImageChannels = 4;  // at most: a tile of 32 channels would be mostly padding
 constexpr int kImageStride = 4;    // at most, per axis; phases at most kImageWarps
 constexpr int kImageColumns = 32;  // pixels of one phase in a row: one per lane
 constexpr int kImageRows = 8;      // and under one another, in a thread's registers
@@ -206,7 +233,7 @@ inline ImagePlan image_plan(const Conv2dLayer& l) {
   return plan;
 }
 
-inline bool image_suits(const Conv2dLayer& l) {
+inline bool backward_image_suits(const Conv2dLayer& l) {
   return l.c_in <= kImageChannels && l.stride_h <= kImageStride && l.stride_w <= kImageStride &&
          l.stride_h * l.stride_w <= kImageWarps && image_plan(l).shared_bytes() <= kImageSharedBytes;
 }

@@ -117,6 +117,7 @@ class Backend {
   virtual void relu_forward(const Tensor& y, uint32_t* mask, const Tensor& x) = 0;
   virtual void relu_backward(const Tensor& dx, const Tensor& dy, const uint32_t* mask) = 0;
   virtual void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) = 0;
+  virtual void copy_channels(const Tensor& y, const Tensor& x) = 0;
   virtual void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                                   const Pool2dParams& params) = 0;
   virtual void max_pool2d_backward(const Tensor& dx, const Tensor& dy, const uint8_t* position,

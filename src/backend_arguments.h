@@ -5,6 +5,7 @@
 
 #include "kernels/add.h"
 #include "kernels/batch_norm.h"
+#include "kernels/concat.h"
 #include "kernels/gram.h"
 #include "kernels/lbfgs.h"
 #include "kernels/normalize.h"
@@ -51,6 +52,9 @@ inline GramParams gram_params(const Shape& shape) { return {shape.pixels(), shap
 
 inline AddParams add_params(const Tensor& y, const Tensor& a, const Tensor& b) {
   return {y.pixels(), y.shape.c, a.pitch, b.pitch, y.pitch};
+}
+inline CopyChannelsParams copy_channels_params(const Tensor& y, const Tensor& x) {
+  return {y.pixels(), y.shape.c, x.pitch, y.pitch};
 }
 template <typename T>
 LbfgsState<T> lbfgs_state(const LbfgsMemory& memory) {

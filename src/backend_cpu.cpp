@@ -178,6 +178,13 @@ class CpuBackend final : public Backend {
       cpu::add_forward(y.as<T>(), a.as<T>(), b.as<T>(), add_params(y, a, b), stream_);
     });
   }
+  void copy_channels(const Tensor& y, const Tensor& x) override {
+    assert(same_map(y, x));
+    dispatch(y.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::copy_channels(y.as<T>(), x.as<T>(), copy_channels_params(y, x), stream_);
+    });
+  }
   void normalize(const Tensor& y, const float* rgb) override {
     assert(is_picture(y));
     dispatch(y.dtype, [&](auto t) { cpu::normalize(y.as<decltype(t)>(), rgb, y.pixels(), stream_); });

@@ -170,6 +170,12 @@ class CudaBackend final : public Backend {
       cuda::add_forward(floats(y), floats(a), floats(b), add_params(y, a, b), stream);
     });
   }
+  void copy_channels(const Tensor& y, const Tensor& x) override {
+    assert(same_map(y, x));
+    run(__func__, [&](Stream stream) {
+      cuda::copy_channels(floats(y), floats(x), copy_channels_params(y, x), stream);
+    });
+  }
   void normalize(const Tensor& y, const float* rgb) override {
     assert(is_picture(y));
     run(__func__, [&](Stream stream) { cuda::normalize(floats(y), rgb, y.pixels(), stream); });

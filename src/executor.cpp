@@ -7,6 +7,24 @@
 #include "src/error.h"
 
 namespace swag {
+namespace {
+
+/// Channels [channel, channel + c) of a map.
+Tensor slice(Tensor map, int64_t channel, int c) {
+  map.data = static_cast<char*>(map.data) + channel * size_of(map.dtype);
+  map.shape.c = c;
+  return map;
+}
+
+/// For x and y on the image's and on the far side.
+template <typename Params>
+Params with_pitches(Params params, const Tensor& x, const Tensor& y) {
+  params.x_pitch = x.pitch;
+  params.y_pitch = y.pitch;
+  return params;
+}
+
+}  // namespace
 
 Executor::Executor(const PreparedNetwork& network, int h, int w, const std::vector<int>& taps,
                    bool with_backward, ArenaPlan& plan)
@@ -14,19 +32,55 @@ Executor::Executor(const PreparedNetwork& network, int h, int w, const std::vect
   const size_t nodes = shapes_.size();
   tap_index_.assign(nodes, -1);
   first_reader_.assign(nodes, -1);
-  values_ = gradients_ = masks_ = positions_ = std::vector<int>(nodes, -1);
+  parts_.resize(nodes);
+  values_.resize(nodes);
+  gradients_.resize(nodes);
+  masks_ = positions_ = std::vector<int>(nodes, -1);
   for (size_t i = 0; i < taps_.size(); ++i) tap_index_[taps_[i]] = static_cast<int>(i);
   const std::vector<Step>& steps = network.steps();
   for (int i = static_cast<int>(steps.size()) - 1; i >= 0; --i) {
-    first_reader_[steps[i].x] = i;
-    if (steps[i].other >= 0) first_reader_[steps[i].other] = i;
+    for (const int operand : operands(steps[i])) first_reader_[operand] = i;
   }
+  find_parts();
   plan_forward(plan, with_backward);
   if (with_backward) plan_backward(plan);
 }
 
+std::vector<int> Executor::operands(const Step& step) const {
+  if (step.op == Op::kConcat) return network_->graph().nodes[step.y].inputs;
+  if (step.other >= 0) return {step.x, step.other};
+  return {step.x};
+}
+
 // ---------------------------------------------------------------- planning
 // Time runs over the forward steps 0 ... n-1 and then over their backward steps n ... 2n-1, in reverse order.
+
+void Executor::find_parts() {
+  std::vector<bool> apart(shapes_.size(), false);
+  apart[0] = true;
+  for (const int tap : taps_) apart[tap] = true;  // dense, as the losses want it
+  for (const Step& step : network_->steps()) {
+    if (step.op == Op::kConcat) apart[step.y] = true;
+    if (step.op == Op::kConv2d && step.other >= 0) apart[step.y] = apart[step.other] = true;  // of one pitch
+  }
+  for (const Step& step : network_->steps()) {
+    if (step.op != Op::kConcat) continue;
+    int64_t channel = 0;
+    for (const int node : operands(step)) {
+      if (!apart[node] && parts_[node].whole < 0) parts_[node] = {step.y, channel};
+      channel += shapes_[node].c;
+    }
+  }
+}
+
+/// The map of a concatenation begins to live with the first of its parts.
+void Executor::plan_value(ArenaPlan& plan, int node, int time) {
+  const Part& part = parts_[node];
+  const int whole = part.whole >= 0 ? part.whole : node;
+  if (values_[whole].piece < 0) values_[whole] = {plan.add(bytes_of(whole), time, time), 0, shapes_[whole].c};
+  values_[node] = {values_[whole].piece, part.channel, values_[whole].pitch};
+  plan.extend(values_[node].piece, time);
+}
 
 void Executor::plan_forward(ArenaPlan& plan, bool with_backward) {
   const DType dtype = network_->dtype();
@@ -35,11 +89,11 @@ void Executor::plan_forward(ArenaPlan& plan, bool with_backward) {
   const int steps = static_cast<int>(network_->steps().size());
   for (int i = 0; i < steps; ++i) {
     const Step& step = network_->steps()[i];
-    for (int operand : {step.x, step.other}) {
-      if (operand > 0) plan.extend(values_[operand], i);
+    for (const int operand : operands(step)) {
+      if (operand > 0) plan.extend(values_[operand].piece, i);
     }
     const Shape shape = shapes_[step.y];
-    values_[step.y] = plan.add(shape.count() * size_of(dtype), i, i);
+    plan_value(plan, step.y, i);
     if (step.op == Op::kConv2d) {
       for (Conv2dDirection direction : {Conv2dDirection::kForward, Conv2dDirection::kBackwardData}) {
         if (direction == Conv2dDirection::kBackwardData && !with_backward) continue;
@@ -64,9 +118,9 @@ void Executor::plan_step_backward(ArenaPlan& plan, int index) {
   const Step& step = network_->steps()[index];
   const int time = backward_time(index);
   plan_seed(plan, step.y, time);
-  if (gradients_[step.y] < 0) return;  // no tap depends on it
+  if (gradients_[step.y].piece < 0) return;  // no tap depends on it
   plan_mask(plan, step.y, time);
-  plan.extend(gradients_[step.y], time);
+  plan.extend(gradients_[step.y].piece, time);
 
   if (step.op == Op::kConv2d) {
     // The last gradient to arrive at x may apply x's ReLU signs on its way, so a tap's own gradient goes
@@ -74,7 +128,7 @@ void Executor::plan_step_backward(ArenaPlan& plan, int index) {
     const bool last = first_reader_[step.x] == index && step.other != step.x;
     if (last) plan_seed(plan, step.x, time);
     Action action{Act::kConv2d, index, step.x, step.y};
-    action.accumulate = gradients_[step.x] >= 0;
+    action.accumulate = gradients_[step.x].piece >= 0;
     action.mask = last && masks_[step.x] >= 0;
     start_gradient(plan, step.x, time);
     if (action.mask) {
@@ -85,16 +139,20 @@ void Executor::plan_step_backward(ArenaPlan& plan, int index) {
     if (step.other >= 0) plan_identity(plan, step.y, step.other, true, time);
   } else if (step.op == Op::kMaxPool || step.op == Op::kAvgPool) {
     Action action{Act::kPool, index, step.x, step.y};
-    action.accumulate = gradients_[step.x] >= 0;
+    action.accumulate = gradients_[step.x].piece >= 0;
     start_gradient(plan, step.x, time);
-    if (action.accumulate) {
-      action.scratch = plan.add(shapes_[step.x].count() * size_of(network_->dtype()), time, time);
-    }
+    if (action.accumulate) action.scratch = plan.add(bytes_of(step.x), time, time);
     actions_.push_back(action);
+  } else if (step.op == Op::kConcat) {
+    int64_t channel = 0;
+    for (const int part : operands(step)) {
+      plan_identity(plan, step.y, part, true, time, channel);
+      channel += shapes_[part].c;
+    }
   } else {
     if (step.op == Op::kBatchNorm) actions_.push_back({Act::kBatchNorm, index, step.y, step.y});
     plan_identity(plan, step.y, step.x, true, time);
-    const bool taken = gradients_[step.x] == gradients_[step.y];
+    const bool taken = gradients_[step.x].piece == gradients_[step.y].piece;
     if (step.op == Op::kAdd) plan_identity(plan, step.y, step.other, !taken, time);
   }
 }
@@ -104,9 +162,9 @@ void Executor::plan_seed(ArenaPlan& plan, int node, int time) {
   if (tap_index_[node] < 0 || seeded_[node]) return;
   seeded_[node] = true;
   Action action{Act::kSeed, -1, node, node};
-  action.accumulate = gradients_[node] >= 0;
+  action.accumulate = gradients_[node].piece >= 0;
   start_gradient(plan, node, time);
-  plan.extend(values_[node], time);
+  plan.extend(values_[node].piece, time);
   actions_.push_back(action);
 }
 
@@ -117,36 +175,43 @@ void Executor::plan_mask(ArenaPlan& plan, int node, int time) {
   actions_.push_back({Act::kMask, -1, node, node});
 }
 
-/// The gradient of `from` goes to `to` unchanged: by handing over its memory where it may and `to` has none
-/// yet.
-void Executor::plan_identity(ArenaPlan& plan, int from, int to, bool may_take, int time) {
-  if (gradients_[to] < 0 && may_take && to != 0) {
-    gradients_[to] = gradients_[from];
+/// The gradient of `from`, from `channel` on, goes to `to` unchanged: by handing over its memory where it may
+/// and `to` has none yet. A tap's is dense, as the losses want it.
+void Executor::plan_identity(ArenaPlan& plan, int from, int to, bool may_take, int time, int64_t channel) {
+  Place place = gradients_[from];
+  place.channel += channel;
+  const bool fits = to != 0 && (tap_index_[to] < 0 || place.pitch == shapes_[to].c);
+  if (gradients_[to].piece < 0 && may_take && fits) {
+    gradients_[to] = place;
     return;
   }
-  const Act act = gradients_[to] < 0 ? Act::kCopy : Act::kAdd;
+  Action action{gradients_[to].piece < 0 ? Act::kCopy : Act::kAdd, -1, to, from};
+  action.channel = channel;
   start_gradient(plan, to, time);
-  actions_.push_back({act, -1, to, from});
+  actions_.push_back(action);
 }
 
 void Executor::start_gradient(ArenaPlan& plan, int node, int time) {
-  if (gradients_[node] < 0) {
-    const int64_t bytes = shapes_[node].count() * size_of(network_->dtype());
-    gradients_[node] = node == 0 ? plan.add_permanent(bytes) : plan.add(bytes, time, time);
+  if (gradients_[node].piece < 0) {
+    const int64_t bytes = bytes_of(node);
+    gradients_[node] = {node == 0 ? plan.add_permanent(bytes) : plan.add(bytes, time, time), 0,
+                        shapes_[node].c};
   }
-  plan.extend(gradients_[node], time);
+  plan.extend(gradients_[node].piece, time);
 }
 
 void Executor::bind(const Arena& arena) {
   arena_ = &arena;
-  if (gradients_[0] >= 0) pixel_gradient_ = gradient(0);
+  if (gradients_[0].piece >= 0) pixel_gradient_ = gradient(0);
 }
 
 // ---------------------------------------------------------------- running
 
-Tensor Executor::tensor(int piece, int node) const {
-  assert(piece >= 0);
-  return Tensor(arena_->at(piece), network_->dtype(), shapes_[node]);
+Tensor Executor::tensor(const Place& place, int node) const {
+  assert(place.piece >= 0);
+  Tensor whole(arena_->at(place.piece), network_->dtype(), shapes_[node]);
+  whole.pitch = place.pitch;
+  return slice(whole, place.channel, shapes_[node].c);
 }
 
 Conv2dParams Executor::conv2d_params(const Step& step, Conv2dDirection direction) const {
@@ -198,7 +263,8 @@ void Executor::run_forward(int index) {
       epilogue.relu = step.relu;
       epilogue.mask = mask;
       backend.conv2d_forward(y, x, parameters.forward.data(), epilogue,
-                             conv2d_params(step, Conv2dDirection::kForward), arena_->at(workspace_));
+                             with_pitches(conv2d_params(step, Conv2dDirection::kForward), x, y),
+                             arena_->at(workspace_));
       break;
     }
     case Op::kBatchNorm:
@@ -206,8 +272,23 @@ void Executor::run_forward(int index) {
       break;
     case Op::kRelu: backend.relu_forward(y, mask, x); break;
     case Op::kAdd: backend.add_forward(y, x, value(step.other)); break;
-    case Op::kMaxPool: backend.max_pool2d_forward(y, position, x, pool_params(node, x.shape)); break;
-    case Op::kAvgPool: backend.avg_pool2d_forward(y, x, pool_params(node, x.shape)); break;
+    case Op::kConcat: run_concat(step); break;
+    case Op::kMaxPool:
+      backend.max_pool2d_forward(y, position, x, with_pitches(pool_params(node, x.shape), x, y));
+      break;
+    case Op::kAvgPool:
+      backend.avg_pool2d_forward(y, x, with_pitches(pool_params(node, x.shape), x, y));
+      break;
+  }
+}
+
+/// Copies the parts that do not lie in their slices yet.
+void Executor::run_concat(const Step& step) {
+  int64_t channel = 0;
+  for (const int node : operands(step)) {
+    const Tensor part = value(node), place = slice(value(step.y), channel, shapes_[node].c);
+    if (part.data != place.data) network_->backend().copy_channels(place, part);
+    channel += shapes_[node].c;
   }
 }
 
@@ -229,9 +310,10 @@ void Executor::run_backward(const Action& action, const Seed& seed) {
       BackwardEpilogue epilogue;
       epilogue.addend = action.accumulate ? to.data : nullptr;
       epilogue.mask = action.mask ? mask : nullptr;
-      backend.conv2d_backward_data(to, from, network_->parameters(action.step).backward.data(), epilogue,
-                                   conv2d_params(step, Conv2dDirection::kBackwardData),
-                                   arena_->at(workspace_));
+      backend.conv2d_backward_data(
+          to, from, network_->parameters(action.step).backward.data(), epilogue,
+          with_pitches(conv2d_params(step, Conv2dDirection::kBackwardData), to, from),
+          arena_->at(workspace_));
       break;
     }
     case Act::kBatchNorm:
@@ -239,8 +321,9 @@ void Executor::run_backward(const Action& action, const Seed& seed) {
       break;
     case Act::kPool: {
       const Step& step = network_->steps()[action.step];
-      const Pool2dParams params = pool_params(network_->graph().nodes[step.y], shapes_[step.x]);
-      const Tensor dx = action.accumulate ? tensor(action.scratch, step.x) : to;
+      const Tensor dx = action.accumulate ? tensor({action.scratch, 0, shapes_[step.x].c}, step.x) : to;
+      const Pool2dParams params =
+          with_pitches(pool_params(network_->graph().nodes[step.y], shapes_[step.x]), dx, from);
       if (step.op == Op::kMaxPool) {
         backend.max_pool2d_backward(dx, from, arena_->at<uint8_t>(positions_[step.y]), params);
       } else {
@@ -249,8 +332,8 @@ void Executor::run_backward(const Action& action, const Seed& seed) {
       if (action.accumulate) backend.add_forward(to, to, dx);
       break;
     }
-    case Act::kAdd: backend.add_forward(to, to, from); break;
-    case Act::kCopy: backend.copy(to.data, from.data, to.count() * size_of(to.dtype)); break;
+    case Act::kAdd: backend.add_forward(to, to, slice(from, action.channel, to.shape.c)); break;
+    case Act::kCopy: backend.copy_channels(to, slice(from, action.channel, to.shape.c)); break;
   }
 }
 

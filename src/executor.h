@@ -2,6 +2,10 @@
 //
 // Backward needs no activations but at the taps: of a ReLU one bit per value is kept, of a max-pool the
 // maximum's position. Everything lives in one arena, laid out by lifetime before it is allocated.
+//
+// A concatenation costs nothing where its parts, and later their gradients, are slices of one map: ops take
+// any pitch. Copied are parts that must lie apart: taps, residuals, concatenations themselves, a part used
+// twice.
 #pragma once
 #include <functional>
 #include <vector>
@@ -42,6 +46,18 @@ class Executor {
  private:
   enum class Act { kSeed, kMask, kConv2d, kBatchNorm, kPool, kAdd, kCopy };
 
+  /// Where a node's map lies: a piece of the arena, or some of the channels of one.
+  struct Place {
+    int piece = -1;
+    int64_t channel = 0, pitch = 0;
+  };
+
+  /// The concatenation into whose map a node's value is written.
+  struct Part {
+    int whole = -1;
+    int64_t channel = 0;
+  };
+
   /// One call on the way back; values and gradients are named by node, scratch by arena piece.
   struct Action {
     Act act;
@@ -50,22 +66,28 @@ class Executor {
     bool accumulate = false;  // the written gradient already holds something
     bool mask = false;        // kConv2d: apply the ReLU signs of `to` as well
     int scratch = -1;         // kPool: arena piece for the result that is then added
+    int64_t channel = 0;      // kAdd, kCopy: the first of the channels of `from`
   };
 
+  void find_parts();
   void plan_forward(ArenaPlan& plan, bool with_backward);
+  void plan_value(ArenaPlan& plan, int node, int time);
   void plan_backward(ArenaPlan& plan);
   void plan_step_backward(ArenaPlan& plan, int step);
   void plan_seed(ArenaPlan& plan, int node, int time);
   void plan_mask(ArenaPlan& plan, int node, int time);
-  void plan_identity(ArenaPlan& plan, int from, int to, bool may_take, int time);
+  void plan_identity(ArenaPlan& plan, int from, int to, bool may_take, int time, int64_t channel = 0);
   void start_gradient(ArenaPlan& plan, int node, int time);
   int backward_time(int step) const { return 2 * static_cast<int>(network_->steps().size()) - 1 - step; }
 
+  std::vector<int> operands(const Step& step) const;
+  int64_t bytes_of(int node) const { return shapes_[node].count() * size_of(network_->dtype()); }
   const char* name_of(const Step& step) const;
   void run_forward(int step);
+  void run_concat(const Step& step);
   void run_backward(const Action& action, const Seed& seed);
   Conv2dParams conv2d_params(const Step& step, Conv2dDirection direction) const;
-  Tensor tensor(int piece, int node) const;
+  Tensor tensor(const Place& place, int node) const;
   Tensor value(int node) const { return node == 0 ? input_ : tensor(values_[node], node); }
   Tensor gradient(int node) const { return tensor(gradients_[node], node); }
 
@@ -74,12 +96,14 @@ class Executor {
   std::vector<Shape> shapes_;      // per node
   std::vector<int> tap_index_;     // per node: index into taps_, or -1
   std::vector<int> first_reader_;  // per node: the first step that reads it, or -1
+  std::vector<Part> parts_;        // per node
   const Arena* arena_ = nullptr;
   Tensor input_, pixel_gradient_;
 
-  // Arena pieces, -1 where there is none. A mask belongs to the node it is the sign of, positions to the
-  // pool's node.
-  std::vector<int> values_, gradients_, masks_, positions_;
+  // By node; arena pieces, -1 where there is none. A mask belongs to the node it is the sign of, positions to
+  // the pool's node.
+  std::vector<Place> values_, gradients_;
+  std::vector<int> masks_, positions_;
   int workspace_ = -1;
   std::vector<Action> actions_;        // of backward(), in order
   std::vector<bool> seeded_, masked_;  // while planning

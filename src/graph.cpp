@@ -12,6 +12,7 @@ const char* op_name(Op op) {
     case Op::kBatchNorm: return "batch_norm";
     case Op::kRelu: return "relu";
     case Op::kAdd: return "add";
+    case Op::kConcat: return "concat";
     case Op::kMaxPool: return "max_pool2d";
     case Op::kAvgPool: return "avg_pool2d";
   }
@@ -128,6 +129,12 @@ int Graph::relu(int x, const std::string& tap) {
 }
 
 int Graph::add(int a, int b) { return append(nodes, Op::kAdd, {a, b}, nodes[a].channels); }
+
+int Graph::concat(std::vector<int> parts) {
+  int channels = 0;
+  for (const int part : parts) channels += nodes[part].channels;
+  return append(nodes, Op::kConcat, std::move(parts), channels);
+}
 
 int Graph::pool(int x, Op op, PoolWindow window) {
   const int node = append(nodes, op, {x}, nodes[x].channels);

@@ -10,7 +10,7 @@
 
 namespace swag {
 
-enum class Op { kInput, kConv2d, kBatchNorm, kRelu, kAdd, kMaxPool, kAvgPool };
+enum class Op { kInput, kConv2d, kBatchNorm, kRelu, kAdd, kConcat, kMaxPool, kAvgPool };
 
 const char* op_name(Op op);
 
@@ -70,6 +70,7 @@ class Graph {
   int batch_norm(int x, const std::string& parameters);
   int relu(int x, const std::string& tap = "");
   int add(int a, int b);
+  int concat(std::vector<int> parts);  // along the channels, in this order
   int pool(int x, Op op, PoolWindow window);
 
   // The same for `state`, in torchvision's order of registration.

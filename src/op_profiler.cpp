@@ -142,6 +142,9 @@ class ProfiledBackend final : public Backend {
   void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) override {
     log_.run(map_work("add_forward", y, 3), [&] { inner().add_forward(y, a, b); });
   }
+  void copy_channels(const Tensor& y, const Tensor& x) override {
+    log_.run(map_work("copy_channels", y, 2), [&] { inner().copy_channels(y, x); });
+  }
   void normalize(const Tensor& y, const float* rgb) override {
     log_.run(map_work("normalize", y, 1, picture_bytes(y)), [&] { inner().normalize(y, rgb); });
   }

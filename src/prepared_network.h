@@ -12,7 +12,7 @@ namespace swag {
 /// One call of the backend. Values are named by the node that makes them.
 struct Step {
   Op op = Op::kInput;
-  int x = -1;         // node whose value is read
+  int x = -1;         // node whose value is read; of kConcat the first, the graph has all
   int other = -1;     // the second operand: of kAdd, or the residual fused into kConv2d
   int y = -1;         // node whose value is written
   int conv = -1;      // kConv2d: node of the weights

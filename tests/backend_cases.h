@@ -77,6 +77,15 @@ void check_network_ops(Backend& backend) {
   backend.add_forward(y.tensor, y.tensor, x.tensor);
   CHECK(values_of<T>(backend, y) == std::vector<T>{2, -2, 6, -4, -5, 12, 14, -8});
 
+  Tensor second = y.tensor;  // channel of two
+  second.data = second.as<T>() + 1;
+  second.shape.c = 1;
+  backend.copy_channels(second, tensor_of<T>(backend, {2, 2, 1}, {1, 2, 3, 4}).tensor);
+  CHECK(values_of<T>(backend, y) == std::vector<T>{2, 1, 6, 2, -5, 3, 14, 4});
+  const OwnedTensor seconds(backend, DTypeOf<T>::value, {2, 2, 1});
+  backend.copy_channels(seconds.tensor, second);
+  CHECK(values_of<T>(backend, seconds) == std::vector<T>{1, 2, 3, 4});
+
   const OwnedTensor scale = tensor_of<T>(backend, pooled, {2, 10}),
                     shift = tensor_of<T>(backend, pooled, {1, 0});
   backend.batch_norm_forward(y.tensor, x.tensor, scale.tensor.data, shift.tensor.data);

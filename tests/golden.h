@@ -15,6 +15,7 @@
 #include "src/image/decode.h"
 #include "src/parse.h"
 #include "src/weights/safetensors.h"
+#include "tests/concat_network.h"
 #include "tests/helpers.h"
 
 namespace swag::test {
@@ -53,7 +54,7 @@ inline std::shared_ptr<const Model> splitmix_model(const std::string& network, u
   if (!model) {
     Model made;
     made.average_pooling = average_pooling;
-    made.graph = make_network(network, average_pooling);
+    made.graph = any_network(network, average_pooling);
     made.weights = splitmix_weights(made.graph, seed);
     model = std::make_shared<const Model>(std::move(made));
   }

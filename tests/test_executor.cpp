@@ -4,7 +4,9 @@
 #include <numeric>
 
 #include "src/executor.h"
+#include "src/op_profiler.h"
 #include "src/pixels.h"
+#include "tests/concat_network.h"
 #include "tests/helpers.h"
 
 namespace swag {
@@ -16,8 +18,10 @@ class Probe {
  public:
   Probe(const std::string& network, bool average_pooling, const LoweringOptions& lowering,
         DType dtype = DType::kFloat64)
+      : Probe(test::any_network(network, average_pooling), lowering, dtype) {}
+  Probe(Graph graph, const LoweringOptions& lowering, DType dtype)
       : backend_(make_cpu_backend(2)),
-        graph_(make_network(network, average_pooling)),
+        graph_(std::move(graph)),
         weights_(splitmix_weights(graph_, 3)),
         dtype_(dtype) {
     network_ = std::make_unique<PreparedNetwork>(*backend_, graph_, weights_, dtype,
@@ -77,7 +81,7 @@ class Probe {
 const LoweringOptions kUnfused{false, false};
 
 TEST_CASE("backward of a whole network agrees with central differences") {
-  for (const std::string network : {"vgg11", "vgg11_bn", "resnet18", "noresnet50"}) {
+  for (const std::string network : {"vgg11", "vgg11_bn", "resnet18", "noresnet50", "concat"}) {
     for (bool average : {false, true}) {
       CAPTURE(network);
       CAPTURE(average);
@@ -105,7 +109,7 @@ TEST_CASE("backward of a whole network agrees with central differences") {
 }
 
 TEST_CASE("folded batch norms and fused steps give the features of the plain steps") {
-  for (const std::string network : {"vgg11_bn", "resnet18", "resnet50", "noresnet50"}) {
+  for (const std::string network : {"vgg11_bn", "resnet18", "resnet50", "noresnet50", "concat"}) {
     CAPTURE(network);
     Probe fused(network, false, {}), folded(network, false, {true, false}), plain(network, false, kUnfused);
     const int h = 40, w = 52;
@@ -138,7 +142,7 @@ TEST_CASE("folded batch norms stay within 1e-5 in single precision") {
 TEST_CASE("the gradient of several taps is the sum of the gradients of each") {
   // Inner and consecutive taps, so that every way for gradients to meet is taken: at a residual block's
   // input, at a pool's input, at a tap that nothing else reads.
-  for (const std::string network : {"resnet18", "resnet50", "vgg11"}) {
+  for (const std::string network : {"resnet18", "resnet50", "vgg11", "concat"}) {
     for (const LoweringOptions& lowering : {LoweringOptions{}, kUnfused}) {
       CAPTURE(network);
       Probe probe(network, false, lowering);
@@ -155,6 +159,53 @@ TEST_CASE("the gradient of several taps is the sum of the gradients of each") {
       CHECK(close);
     }
   }
+}
+
+TEST_CASE("a concatenation holds its parts side by side") {
+  Probe probe("concat", false, {});
+  const int h = 7, w = 6;
+  const std::vector<double> x = test::random_vector<double>(h * w * 3, 5);
+  const Probe::Result result = probe.run(x, h, w, {"branch", "mixed", "dense"});
+  const std::vector<double>&branch = result.features[0], &mixed = result.features[1],
+        &dense = result.features[2];
+  int wrong = 0;
+  for (int pixel = 0; pixel < h * w; ++pixel) {
+    for (int c = 0; c < 6; ++c) wrong += mixed[pixel * 26 + 5 + c] != branch[pixel * 6 + c];
+    for (int c = 0; c < 26; ++c) wrong += dense[pixel * 38 + c] != mixed[pixel * 26 + c];
+    for (int c = 0; c < 5; ++c) wrong += dense[pixel * 38 + 30 + c] != mixed[pixel * 26 + c];
+    for (int c = 0; c < 3; ++c) wrong += dense[pixel * 38 + 35 + c] != x[pixel * 3 + c];
+  }
+  CHECK(wrong == 0);
+  CHECK(probe.run(x, h, w, {"dense"}).features[0] == dense);  // whether or not its parts are wanted
+}
+
+TEST_CASE("concatenating branches copies nothing, forwards or backwards") {
+  const auto cpu = make_cpu_backend(1);
+  OpLog log(*cpu, {});
+  const auto backend = make_profiled_backend(log);
+  const Graph graph = test::ConcatNetwork::make();
+  const auto copies_to = [&](const std::string& tap) {
+    const int node = graph.tap_node(tap);
+    const PreparedNetwork network(*backend, graph, splitmix_weights(graph, 1), DType::kFloat32, node, true);
+    ArenaPlan plan;
+    Executor executor(network, 8, 8, {node}, true, plan);
+    const Arena arena(*backend, plan);
+    executor.bind(arena);
+    const OwnedTensor image(*backend, DType::kFloat32, {8, 8, 3});
+    upload_values(*backend, image.tensor, test::random_vector<double>(8 * 8 * 3, 1));
+    executor.forward(image.tensor, [](int, const Tensor&) {});
+    executor.backward([&](int, const Tensor&, const Tensor& df, bool) {
+      upload_values(*backend, df, std::vector<double>(df.count(), 1.0));
+    });
+    size_t copies = 0;
+    for (const OpTime& time : log.take()) {
+      if (time.work.op == "copy_channels") copies += time.milliseconds.size();
+    }
+    return copies;
+  };
+  CHECK(copies_to("mixed") == 0);
+  // Forwards a concatenation in a concatenation, a part used twice, the image; backwards the image.
+  CHECK(copies_to("dense") == 4);
 }
 
 TEST_CASE("a run's own signs imposed on it change nothing, and another run's signs do") {

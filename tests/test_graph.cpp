@@ -36,6 +36,14 @@ TEST_CASE("every network has as many parameters as torchvision says") {
   }
 }
 
+TEST_CASE("a concatenation has the channels of all its parts") {
+  Graph graph;
+  const int image = graph.input();
+  const int conv = graph.conv2d(image, "conv", {0, 5, 3, 3, 1, 1, 1, 1}, true);
+  const int both = graph.concat({conv, image, conv});
+  CHECK(graph.shapes(9, 7, both)[both] == Shape{9, 7, 13});
+}
+
 TEST_CASE("state entries come in torchvision's order of registration") {
   const Graph graph = make_network("resnet50");
   std::vector<std::string> names;

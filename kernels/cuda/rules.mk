@@ -46,9 +46,14 @@ $(BUILD)/libswag_cuda.so: $(cuda_objects)
 	$(NVCC) -shared -cudart static -o $@ $(cuda_objects) -lcublas \
 	  -Xlinker -soname=libswag_cuda.so,-rpath='$$ORIGIN',-rpath=$(dir $(NVCC))../lib64
 
+# For embedders who want no shared object. `-u swag_cuda_plugin` makes a linker take it: see README.
+$(BUILD)/libswag_cuda.a: $(cuda_objects)
+	@rm -f $@
+	ar rcs $@ $^
+
 -include $(cuda_objects:.o=.d)
 
-cuda: $(BUILD)/libswag_cuda.so cuda-spills  ## build the CUDA backend (needs nvcc; NVCC=... says where)
+cuda: $(BUILD)/libswag_cuda.so $(BUILD)/libswag_cuda.a cuda-spills  ## build the CUDA backend (needs nvcc; NVCC=... says where)
 
 cuda-all:  ## the same for every architecture: sm_75, 80, 86, 89, 90, 120, and PTX
 	$(MAKE) BUILD=$(BUILD) CUDA_ARCHITECTURES="$(all_architectures)" cuda

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <map>
 #include <set>
 
 #include "src/device_plugin.h"
@@ -151,17 +152,19 @@ TEST_CASE("on CUDA every way to lower a network gives the CPU's loss and gradien
     bool average_pooling;
     LoweringOptions lowering;
   };
+  const std::map<std::string, std::vector<std::string>> kLayers = {{"vgg11_bn", {"relu1_1", "relu3_1"}},
+                                                                   {"resnet18", {"conv1", "layer2"}},
+                                                                   {"concat", {"branch", "last"}}};
   for (const Case& way :
        {Case{false, {false, false}}, Case{true, {false, true}}, Case{false, {true, false}}}) {
-    for (const std::string network : {"vgg11_bn", "resnet18"}) {
+    for (const std::string network : {"vgg11_bn", "resnet18", "concat"}) {
       CAPTURE(network);
       CAPTURE(way.lowering.fold_batch_norm);
       CAPTURE(way.lowering.fuse);
       const auto model = test::splitmix_model(network, 3, way.average_pooling);
       ObjectiveOptions options;
       options.tv_weight = 0.1;
-      options.style_layers = network == "resnet18" ? std::vector<std::string>{"conv1", "layer2"}
-                                                   : std::vector<std::string>{"relu1_1", "relu3_1"};
+      options.style_layers = kLayers.at(network);
       options.content_layers = {options.style_layers.back()};
       const Lowered exact = evaluate(*cpu, DType::kFloat64, *model, options, way.lowering, nullptr);
       const Lowered device = evaluate(*backend, DType::kFloat32, *model, options, way.lowering, &exact.signs);

@@ -30,6 +30,10 @@ std::vector<Conv2dCase> cases() {
   all.push_back({"sums split over blocks", {512, 64, 3, 3, 1, 1, 1, 1}, 5, 6});
   all.push_back({"sums split over blocks, stride 2", {256, 256, 3, 3, 2, 2, 1, 1}, 7, 6, 4, 8});
   all.push_back({"sums split over blocks, no round number", {301, 70, 3, 3, 1, 1, 1, 1}, 3, 5, 1, 2});
+  all.push_back({"image forwards, two tiles of channels", {3, 100, 3, 3, 1, 1, 1, 1}, 9, 70});
+  all.push_back({"gray image forwards, stride 2", {1, 65, 5, 5, 2, 2, 2, 2}, 21, 90, 0, 7});
+  all.push_back({"two channels forwards, oblong", {2, 64, 1, 7, 1, 1, 0, 3}, 6, 41, 3, 0});
+  all.push_back({"four channels forwards, unpadded", {4, 48, 4, 3, 2, 2, 0, 0}, 20, 75});
   all.push_back({"several tiles of an image", {3, 20, 3, 3, 1, 1, 1, 1}, 70, 75});
   all.push_back({"image of two channels in a wider tensor", {2, 13, 5, 5, 1, 2, 2, 1}, 21, 90, 3, 1});
   all.push_back({"image of four channels, 9x9", {4, 8, 9, 9, 1, 1, 4, 4}, 20, 20});
@@ -255,7 +259,8 @@ TEST_CASE("cuda conv2d takes every combination of its epilogue, and any address"
   REQUIRE_DEVICE();
   for (const Conv2dLayer& layer :
        {Conv2dLayer{8, 40, 3, 3, 1, 1, 1, 1}, Conv2dLayer{36, 9, 3, 3, 2, 2, 1, 1},
-        Conv2dLayer{300, 68, 3, 3, 1, 1, 1, 1}, Conv2dLayer{3, 12, 3, 3, 1, 1, 1, 1}}) {
+        Conv2dLayer{300, 68, 3, 3, 1, 1, 1, 1}, Conv2dLayer{3, 12, 3, 3, 1, 1, 1, 1},
+        Conv2dLayer{3, 66, 3, 3, 1, 1, 1, 1}}) {
     for (const auto algorithm : {Conv2dAlgorithm::kDirect, Conv2dAlgorithm::kPlain}) {
       Conv2dParams p = params_of(layer, 7, 6);
       p.algorithm = algorithm;
