@@ -71,12 +71,12 @@ tests() { "$gpu_tests"; }
 
 # 200 iterations on both sides: the losses that they end with.
 agreement() {
-  local network side iterations=200 pixels=256
-  on_gpu || { iterations=6 pixels=48; }
+  local network side pixels=256
+  on_gpu || pixels=32
   for network in vgg19 resnet50; do
     for side in cpu $device; do
       "$swag" assets/content.jpg assets/style.jpg -o "$network-$side.png" --overwrite --quiet --network $network \
-        --weights splitmix:7 --size $pixels --scales 1 --iterations $iterations --device $side --log "$network-$side.jsonl"
+        --weights splitmix:7 --size $pixels --scales 1 --iterations 200 --device $side --log "$network-$side.jsonl"
     done
   done
   python3 - $device <<'PYTHON'
