@@ -1,4 +1,4 @@
-"""Pictures and weight files for test_cli.py, made byte by byte, and a reader of PNG."""
+"""Pictures and weight files for the tests of the command line, made byte by byte, and a reader of PNG."""
 import json
 import struct
 import zlib
