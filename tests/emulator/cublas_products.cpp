@@ -1,87 +1,14 @@
-// cuBLAS by CBLAS. Every call checks its arguments as cuBLAS does and that its operands are device memory,
-// then queues.
-#include "tests/emulator/cublas.h"
-
-#include <cblas.h>
-
+// cuBLAS's matrix products by CBLAS. Every call checks its arguments as cuBLAS does and that its operands are
+// device memory, then queues.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
+#include <vector>
 
+#include "tests/emulator/cublas_operands.h"
 #include "tests/emulator/include/emulator/small_float.h"
-#include "tests/emulator/memory.h"
-#include "tests/emulator/memory_internal.h"
-#include "tests/emulator/runtime.h"
 
 namespace emulator {
 namespace {
-
-constexpr auto kToBlas = OpenDeviceMemory::To::kAllThreads;  // it has threads of its own
-
-bool is_operation(cublasOperation_t op) { return op >= CUBLAS_OP_N && op <= CUBLAS_OP_C; }
-CBLAS_TRANSPOSE cblas(cublasOperation_t op) { return op == CUBLAS_OP_N ? CblasNoTrans : CblasTrans; }
-
-/// An operand as the checks see it: pieces (columns, elements), `pitch` bytes from one piece to the next.
-struct Operand {
-  const void* address;
-  size_t piece, pitch, count;  // bytes, bytes, pieces
-
-  size_t bytes() const { return count == 0 || piece == 0 ? 0 : pitch * (count - 1) + piece; }
-};
-Operand matrix(const void* address, int rows, int columns, int ld, size_t size) {
-  return {address, static_cast<size_t>(rows) * size, static_cast<size_t>(ld) * size,
-          static_cast<size_t>(columns)};
-}
-Operand vector(const void* address, int n, int stride, size_t size) {
-  return {address, size, static_cast<size_t>(std::abs(stride)) * size, static_cast<size_t>(std::max(n, 0))};
-}
-
-/// cuBLAS itself checks no address: such a call faults. Here it is refused, and a finding when checking.
-bool is_usable(const Operand& operand, const char* call, const void* site) {
-  return check_device_range(operand.address, operand.bytes(), call, site) == cudaSuccess;
-}
-
-/// At the time of the work: have the inputs been written?
-void check_written(const Operand& operand, const char* call, const void* site) {
-  if (!options().check || !is_device_address(operand.address)) return;
-  for (size_t i = 0; i < operand.count; ++i) {
-    uintptr_t first = 0;
-    if (!is_written(static_cast<const char*>(operand.address) + i * operand.pitch, operand.piece, &first)) {
-      return report_call(FindingKind::kUninitialised, call, in_words(reinterpret_cast<void*>(first)), site);
-    }
-  }
-}
-void set_written(const Operand& operand) {
-  if (!options().check || !is_device_address(operand.address)) return;
-  for (size_t i = 0; i < operand.count; ++i) {
-    mark_written(static_cast<const char*>(operand.address) + i * operand.pitch, operand.piece);
-  }
-}
-
-/// alpha or beta: read now when it is the host's, when the work runs when it is the device's.
-template <typename T>
-struct Scalar {
-  const T* device = nullptr;
-  T value = 0;
-
-  T get() const { return device ? *device : value; }
-};
-template <typename T>
-cublasStatus_t set_scalar(cublasHandle_t handle, const T* from, Scalar<T>& scalar, const char* call,
-                          const void* site) {
-  if (!from) return CUBLAS_STATUS_INVALID_VALUE;
-  if (handle->pointers == CUBLAS_POINTER_MODE_HOST) {
-    if (is_device_address(from)) {
-      report_call(FindingKind::kDeviceMemory, call, in_words(from) + " is read by the host", site);
-      return CUBLAS_STATUS_INVALID_VALUE;
-    }
-    scalar.value = *from;
-    return CUBLAS_STATUS_SUCCESS;
-  }
-  if (!is_usable({from, sizeof(T), sizeof(T), 1}, call, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
-  scalar.device = from;
-  return CUBLAS_STATUS_SUCCESS;
-}
 
 /// A product's geometry, and its arguments as cuBLAS checks them.
 struct Gemm {
@@ -276,32 +203,6 @@ cublasStatus_t syrk(cublasHandle_t handle, cublasFillMode_t fill, cublasOperatio
   return CUBLAS_STATUS_SUCCESS;
 }
 
-/// A number per call: to the host, which waits, or to the device.
-template <typename T, typename Function>
-cublasStatus_t reduce_vectors(cublasHandle_t handle, const std::vector<Operand>& inputs, T* result,
-                              const char* call, const void* site, Function compute) {
-  if (const cublasStatus_t status = begin_cublas(handle)) return status;
-  if (!result) return CUBLAS_STATUS_INVALID_VALUE;
-  for (const Operand& operand : inputs) {
-    if (!is_usable(operand, call, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
-  }
-  const bool to_host = handle->pointers == CUBLAS_POINTER_MODE_HOST;
-  const Operand output{result, sizeof(T), sizeof(T), 1};
-  if (to_host && is_device_address(result)) {
-    report_call(FindingKind::kDeviceMemory, call, in_words(result) + " is written by the host", site);
-    return CUBLAS_STATUS_INVALID_VALUE;
-  }
-  if (!to_host && !is_usable(output, call, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
-  issue(handle->stream, [=] {
-    const OpenDeviceMemory open(kToBlas);
-    for (const Operand& operand : inputs) check_written(operand, call, site);
-    *result = compute();
-    set_written(output);
-  });
-  if (to_host) drain_work();
-  return CUBLAS_STATUS_SUCCESS;
-}
-
 }  // namespace
 }  // namespace emulator
 
@@ -401,62 +302,4 @@ cublasStatus_t cublasDsyrk(cublasHandle_t handle, cublasFillMode_t fill, cublasO
                            double* c, int ldc) {
   return syrk(handle, fill, trans, n, k, alpha, a, lda, beta, c, ldc, "cublasDsyrk",
               __builtin_return_address(0));
-}
-
-cublasStatus_t cublasSdot(cublasHandle_t handle, int n, const float* x, int incx, const float* y, int incy,
-                          float* result) {
-  return reduce_vectors(handle, {vector(x, n, incx, sizeof *x), vector(y, n, incy, sizeof *y)}, result,
-                        "cublasSdot", __builtin_return_address(0),
-                        [=] { return n <= 0 ? 0.0f : cblas_sdot(n, x, incx, y, incy); });
-}
-
-cublasStatus_t cublasDdot(cublasHandle_t handle, int n, const double* x, int incx, const double* y, int incy,
-                          double* result) {
-  return reduce_vectors(handle, {vector(x, n, incx, sizeof *x), vector(y, n, incy, sizeof *y)}, result,
-                        "cublasDdot", __builtin_return_address(0),
-                        [=] { return n <= 0 ? 0.0 : cblas_ddot(n, x, incx, y, incy); });
-}
-
-cublasStatus_t cublasSnrm2(cublasHandle_t handle, int n, const float* x, int incx, float* result) {
-  return reduce_vectors(handle, {vector(x, n, incx, sizeof *x)}, result, "cublasSnrm2",
-                        __builtin_return_address(0),
-                        [=] { return n <= 0 || incx <= 0 ? 0.0f : cblas_snrm2(n, x, incx); });
-}
-
-cublasStatus_t cublasSaxpy(cublasHandle_t handle, int n, const float* alpha, const float* x, int incx,
-                           float* y, int incy) {
-  constexpr const char* kCall = "cublasSaxpy";
-  const void* const site = __builtin_return_address(0);
-  if (const cublasStatus_t status = begin_cublas(handle)) return status;
-  Scalar<float> scalar;
-  if (const cublasStatus_t status = set_scalar(handle, alpha, scalar, kCall, site)) return status;
-  if (n <= 0) return CUBLAS_STATUS_SUCCESS;
-  const Operand input = vector(x, n, incx, sizeof *x), output = vector(y, n, incy, sizeof *y);
-  if (!is_usable(input, kCall, site) || !is_usable(output, kCall, site))
-    return CUBLAS_STATUS_EXECUTION_FAILED;
-  issue(handle->stream, [=] {
-    const OpenDeviceMemory open(kToBlas);
-    check_written(input, kCall, site);
-    check_written(output, kCall, site);
-    cblas_saxpy(n, scalar.get(), x, incx, y, incy);
-  });
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSscal(cublasHandle_t handle, int n, const float* alpha, float* x, int incx) {
-  constexpr const char* kCall = "cublasSscal";
-  const void* const site = __builtin_return_address(0);
-  if (const cublasStatus_t status = begin_cublas(handle)) return status;
-  Scalar<float> scalar;
-  if (const cublasStatus_t status = set_scalar(handle, alpha, scalar, kCall, site)) return status;
-  if (n <= 0 || incx <= 0) return CUBLAS_STATUS_SUCCESS;
-  const Operand operand = vector(x, n, incx, sizeof *x);
-  if (!is_usable(operand, kCall, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
-  issue(handle->stream, [=] {
-    const OpenDeviceMemory open;
-    check_written(operand, kCall, site);
-    // Not cblas_sscal: some versions of OpenBLAS leave NaN out when alpha is 0.
-    for (int i = 0; i < n; ++i) x[static_cast<size_t>(i) * static_cast<size_t>(incx)] *= scalar.get();
-  });
-  return CUBLAS_STATUS_SUCCESS;
 }
