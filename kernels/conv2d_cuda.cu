@@ -10,7 +10,6 @@ namespace {
 
 constexpr int kPlainThreads = 128;
 constexpr int kPiece = 64;  // products per piece of a sum, as in the GEMM
-constexpr uint32_t kWarp = 0xffffffffu;
 
 /// Thread: one output. Warp: 32 channels of one pixel, so that it writes side by side and has one word of the
 ///   mask; all its lanes read the same x.

@@ -8,29 +8,27 @@ namespace {
 // then. Products are summed in pieces of 64, then the pieces: 64 registers more per thread.
 constexpr int kPieceSlices = 64 / kDepth;
 constexpr int kPad = 4;  // floats per row of the turned A: its stores then hit 32 banks
-constexpr uint32_t kWarp = 0xffffffffu;
 
 __device__ __forceinline__ float4 zero4() { return make_float4(0, 0, 0, 0); }
 
-/// Where a lane's 8 x 8 sums lie in the tile. A warp is 8 lanes of pixels by 4 of channels. Eight lanes in a
-/// row have 4 pixels and 2 channels: a quarter of a warp then reads its float4 from different banks.
+/// Where a lane's 8 x 8 sums lie in the tile.
 struct Place {
   int m = 0, n = 0;  // the lane's column in units of 4 pixels, of 4 channels
   int first_m = 0;   // pixels first_m + 0..3 and first_m + kTileM / 2 + 0..3
-  int first_n = 0;   // channels first_n + 0..3 and first_n + 16 + 0..3: a word of the mask is one warp's
+  int first_n = 0;   // channels first_n + 0..3 and first_n + 16 + 0..3
 };
 template <int kTileM>
 __device__ __forceinline__ Place place_of(int thread) {
   constexpr int kWarpsM = kTileM / 64;
-  const int lane = thread % 32, warp = thread / 32;
+  const LanePlace lane = place_of_lane(thread % 32);
+  const int warp = thread / 32;
   Place p;
-  p.m = lane / 2 % 8;
-  p.n = lane % 2 + lane / 16 * 2;
+  p.m = lane.m;
+  p.n = lane.n;
   p.first_m = (warp % kWarpsM * 8 + p.m) * 4;
   p.first_n = warp / kWarpsM * 32 + p.n * 4;
   return p;
 }
-__device__ __forceinline__ int lane_of(int m, int n) { return n % 2 + m * 2 + n / 2 * 16; }
 
 /// The part of A that a thread copies: four channels of kRows pixels, two lanes for the eight of a slice.
 template <int kRows, int kRowStep, bool kVectors>
@@ -133,23 +131,18 @@ __device__ __forceinline__ void write_tile(const GemmArguments& g, const Phase& 
       const int source = lane_of(place.m, i);
       const int pixel = __shfl_sync(kWarp, own, source);
       const uint32_t bits = __shfl_sync(kWarp, kept, source);
+      const float(&s)[8] = sum[half * 4 + i];
       uint32_t positive = 0;
-#pragma unroll
-      for (int part = 0; part < 2; ++part) {
-        const float* s = &sum[half * 4 + i][part * 4];
-        const float4 four = make_float4(s[0], s[1], s[2], s[3]);
-        const int shift = part * 16 + place.n * 4;
-        if (pixel < 0) continue;
-        if (split) {
-          const int64_t row = static_cast<int64_t>(blockIdx.y) * g.y_pixels + pixel;
-          store4(g.partial + row * g.out_padded + channel + part * 16, four);
-        } else {
-          positive |= write_four(o, pixel, channel + part * 16, four, bits >> shift) << shift;
-        }
+      if (pixel >= 0 && split) {
+        const int64_t row = static_cast<int64_t>(blockIdx.y) * g.y_pixels + pixel;
+        float* const to = g.partial + row * g.out_padded + channel;
+        store4(to, make_float4(s[0], s[1], s[2], s[3]));
+        store4(to + 16, make_float4(s[4], s[5], s[6], s[7]));
+      } else if (pixel >= 0) {
+        positive = write_eight(o, pixel, channel, place.n, s, bits);
       }
       if (o.mask_out == nullptr || split) continue;
-      positive |= __shfl_xor_sync(kWarp, positive, 1);
-      positive |= __shfl_xor_sync(kWarp, positive, 16);
+      positive = join_word(positive);
       if (place.n == i) signs = positive;
     }
     if (o.mask_out != nullptr && has_mask && !split) o.mask_out[mask_at] = signs;

@@ -208,14 +208,6 @@ __global__ void conv2d_pack_image_kernel(float* packed, const float* weight,
       exists ? weight[((static_cast<int64_t>(o) * l.kh + i) * l.kw + j) * l.c_in + c] : 0.f;
 }
 
-template <int kC>
-void launch_image(const ImageArguments& g, int64_t blocks, Stream stream) {
-  const size_t shared = static_cast<size_t>(g.plan.shared_bytes());
-  allow_shared(conv2d_backward_image_kernel<kC>, shared);
-  launch(conv2d_backward_image_kernel<kC>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared,
-         stream, g);
-}
-
 }  // namespace
 
 // ---------------------------------------------------------------- launchers
@@ -253,12 +245,12 @@ void image_backward_data(const Output& output, const float* dy, const float* pac
   g.plan = image_plan(params.layer);
   g.col_tiles = static_cast<int>(ceil_div(g.w, g.plan.dx_cols));
   const int64_t blocks = ceil_div(g.h, g.plan.dx_rows) * g.col_tiles;
-  switch (params.layer.c_in) {
-    case 1: return launch_image<1>(g, blocks, stream);
-    case 2: return launch_image<2>(g, blocks, stream);
-    case 3: return launch_image<3>(g, blocks, stream);
-    default: return launch_image<4>(g, blocks, stream);
-  }
+  with_image_channels(params.layer.c_in, [&](auto channels) {
+    constexpr auto kernel = conv2d_backward_image_kernel<decltype(channels)::value>;
+    const size_t shared = static_cast<size_t>(g.plan.shared_bytes());
+    allow_shared(kernel, shared);
+    launch(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared, stream, g);
+  });
 }
 
 }  // namespace swag::cuda::conv2d

@@ -7,7 +7,6 @@ namespace swag::cuda::conv2d {
 namespace {
 
 constexpr int kThreads = 128, kWarps = kThreads / 32;
-constexpr uint32_t kWarp = 0xffffffffu;
 
 struct ImageArguments {
   Output output;
@@ -60,8 +59,8 @@ __global__ void __launch_bounds__(kThreads, 4)
   DYNAMIC_SHARED(float, weight);
   const int products = g.layer.kw * kC;  // of one row of taps
   float* const patch = weight + products * kWideTile;
-  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
-  const int m = lane / 2 % 8, n = lane % 2 + lane / 16 * 2;
+  const int thread = static_cast<int>(threadIdx.x);
+  const auto [m, n] = place_of_lane(thread % 32);
   const int channel_tiles = g.out_padded / kWideTile;
   const int first_channel = static_cast<int>(blockIdx.x) % channel_tiles * kWideTile;
   const int tile = static_cast<int>(blockIdx.x) / channel_tiles;
@@ -101,16 +100,9 @@ __global__ void __launch_bounds__(kThreads, 4)
       const int col = tile_col + q * 8 + m;
       const int64_t pixel = static_cast<int64_t>(row) * g.y_w + col;
       uint32_t positive = 0;
-#pragma unroll
-      for (int part = 0; part < 2; ++part) {
-        const float* s = &sum[r * 4 + q][part * 4];
-        if (row >= g.y_h || col >= g.y_w) continue;
-        positive |= write_four(o, pixel, channel + part * 16, make_float4(s[0], s[1], s[2], s[3]), kWarp)
-                    << (part * 16 + n * 4);
-      }
+      if (row < g.y_h && col < g.y_w) positive = write_eight(o, pixel, channel, n, sum[r * 4 + q], kWarp);
       if (o.mask_out == nullptr) continue;
-      positive |= __shfl_xor_sync(kWarp, positive, 1);
-      positive |= __shfl_xor_sync(kWarp, positive, 16);
+      positive = join_word(positive);
       if (q == n) signs = positive;
     }
     const int col = tile_col + n * 8 + m;
@@ -118,13 +110,6 @@ __global__ void __launch_bounds__(kThreads, 4)
       o.mask_out[(static_cast<int64_t>(row) * g.y_w + col) * words + word] = signs;
     }
   }
-}
-
-template <int kC>
-void launch_image(const ImageArguments& g, int64_t blocks, Stream stream) {
-  launch(g.layer.stride_h == 1 ? conv2d_forward_image_kernel<kC, 1> : conv2d_forward_image_kernel<kC, 2>,
-         dim3(static_cast<unsigned>(blocks)), dim3(kThreads), static_cast<size_t>(g.plan.shared_bytes),
-         stream, g);
 }
 
 }  // namespace
@@ -148,12 +133,12 @@ void image_forward(const Output& output, const float* x, const float* packed, co
   g.plan = forward_image_plan(params.layer);
   g.col_tiles = static_cast<int>(ceil_div(g.y_w, kForwardCols));
   const int64_t blocks = ceil_div(g.y_h, kForwardRows) * g.col_tiles * (g.out_padded / kWideTile);
-  switch (params.layer.c_in) {
-    case 1: return launch_image<1>(g, blocks, stream);
-    case 2: return launch_image<2>(g, blocks, stream);
-    case 3: return launch_image<3>(g, blocks, stream);
-    default: return launch_image<4>(g, blocks, stream);
-  }
+  with_image_channels(params.layer.c_in, [&](auto channels) {
+    constexpr int kC = decltype(channels)::value;
+    launch(g.layer.stride_h == 1 ? conv2d_forward_image_kernel<kC, 1> : conv2d_forward_image_kernel<kC, 2>,
+           dim3(static_cast<unsigned>(blocks)), dim3(kThreads), static_cast<size_t>(g.plan.shared_bytes),
+           stream, g);
+  });
 }
 
 }  // namespace swag::cuda::conv2d

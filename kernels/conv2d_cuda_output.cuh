@@ -1,5 +1,7 @@
 // What all CUDA convolutions do with a sum on its way to memory, and what their files know of each other.
 #pragma once
+#include <type_traits>
+
 #include "kernels/conv2d_cuda_plan.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/vector.cuh"
@@ -57,7 +59,56 @@ __device__ __forceinline__ uint32_t write_four(const Output& o, int64_t pixel, i
   return signs;
 }
 
+// ---------------------------------------------------------------- how a warp shares its outputs
+
+constexpr uint32_t kWarp = 0xffffffffu;
+
+/// A warp is 8 lanes of pixels by 4 of channels. Eight lanes in a row have 4 pixels and 2 channels: a quarter
+/// of a warp then reads its float4 from different banks. A lane has channels 4 n + 0..3 and 16 + 4 n + 0..3
+/// of a pixel, so that four lanes hold a word of the mask.
+struct LanePlace {
+  int m = 0, n = 0;  // its column of pixels, of channels
+};
+__device__ __forceinline__ LanePlace place_of_lane(int lane) {
+  return {lane / 2 % 8, lane % 2 + lane / 16 * 2};
+}
+__device__ __forceinline__ int lane_of(int m, int n) { return n % 2 + m * 2 + n / 2 * 16; }
+
+/// Writes the lane's eight channels of a pixel; `channel` is its first. `kept`: the word of mask_in. Returns
+/// its eight bits of the word of mask_out.
+__device__ __forceinline__ uint32_t write_eight(const Output& o, int64_t pixel, int channel, int n,
+                                                const float (&sum)[8], uint32_t kept) {
+  uint32_t signs = 0;
+#pragma unroll
+  for (int part = 0; part < 2; ++part) {
+    const float* s = &sum[part * 4];
+    const int shift = part * 16 + n * 4;
+    signs |= write_four(o, pixel, channel + part * 16, make_float4(s[0], s[1], s[2], s[3]), kept >> shift)
+             << shift;
+  }
+  return signs;
+}
+
+/// The word whose bits the four lanes of a pixel have. For whole warps.
+__device__ __forceinline__ uint32_t join_word(uint32_t signs) {
+  signs |= __shfl_xor_sync(kWarp, signs, 1);
+  signs |= __shfl_xor_sync(kWarp, signs, 16);
+  return signs;
+}
+
 // ---------------------------------------------------------------- host side
+
+/// run(std::integral_constant<int, c>) for an image of c channels: kernels are made for each.
+template <typename Run>
+void with_image_channels(int c, const Run& run) {
+  static_assert(kImageChannels == 4, "a case for each");
+  switch (c) {
+    case 1: return run(std::integral_constant<int, 1>{});
+    case 2: return run(std::integral_constant<int, 2>{});
+    case 3: return run(std::integral_constant<int, 3>{});
+    default: return run(std::integral_constant<int, 4>{});
+  }
+}
 
 inline bool is_aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
 

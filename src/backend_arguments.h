@@ -53,7 +53,7 @@ inline GramParams gram_params(const Shape& shape) { return {shape.pixels(), shap
 inline AddParams add_params(const Tensor& y, const Tensor& a, const Tensor& b) {
   return {y.pixels(), y.shape.c, a.pitch, b.pitch, y.pitch};
 }
-inline CopyChannelsParams copy_channels_params(const Tensor& y, const Tensor& x) {
+inline CopyChannelsParams copy_channels_params(const Tensor& x, const Tensor& y) {
   return {y.pixels(), y.shape.c, x.pitch, y.pitch};
 }
 template <typename T>

@@ -182,7 +182,7 @@ class CpuBackend final : public Backend {
     assert(same_map(y, x));
     dispatch(y.dtype, [&](auto t) {
       using T = decltype(t);
-      cpu::copy_channels(y.as<T>(), x.as<T>(), copy_channels_params(y, x), stream_);
+      cpu::copy_channels(y.as<T>(), x.as<T>(), copy_channels_params(x, y), stream_);
     });
   }
   void normalize(const Tensor& y, const float* rgb) override {

@@ -173,7 +173,7 @@ class CudaBackend final : public Backend {
   void copy_channels(const Tensor& y, const Tensor& x) override {
     assert(same_map(y, x));
     run(__func__, [&](Stream stream) {
-      cuda::copy_channels(floats(y), floats(x), copy_channels_params(y, x), stream);
+      cuda::copy_channels(floats(y), floats(x), copy_channels_params(x, y), stream);
     });
   }
   void normalize(const Tensor& y, const float* rgb) override {

@@ -52,6 +52,16 @@ std::vector<int> Executor::operands(const Step& step) const {
   return {step.x};
 }
 
+/// call(node, channel) for the parts of a concatenation and the first of their channels in it.
+template <typename Call>
+void Executor::for_each_part(const Step& step, const Call& call) const {
+  int64_t channel = 0;
+  for (const int node : operands(step)) {
+    call(node, channel);
+    channel += shapes_[node].c;
+  }
+}
+
 // ---------------------------------------------------------------- planning
 // Time runs over the forward steps 0 ... n-1 and then over their backward steps n ... 2n-1, in reverse order.
 
@@ -65,11 +75,9 @@ void Executor::find_parts() {
   }
   for (const Step& step : network_->steps()) {
     if (step.op != Op::kConcat) continue;
-    int64_t channel = 0;
-    for (const int node : operands(step)) {
+    for_each_part(step, [&](int node, int64_t channel) {
       if (!apart[node] && parts_[node].whole < 0) parts_[node] = {step.y, channel};
-      channel += shapes_[node].c;
-    }
+    });
   }
 }
 
@@ -144,11 +152,8 @@ void Executor::plan_step_backward(ArenaPlan& plan, int index) {
     if (action.accumulate) action.scratch = plan.add(bytes_of(step.x), time, time);
     actions_.push_back(action);
   } else if (step.op == Op::kConcat) {
-    int64_t channel = 0;
-    for (const int part : operands(step)) {
-      plan_identity(plan, step.y, part, true, time, channel);
-      channel += shapes_[part].c;
-    }
+    for_each_part(step,
+                  [&](int node, int64_t channel) { plan_identity(plan, step.y, node, true, time, channel); });
   } else {
     if (step.op == Op::kBatchNorm) actions_.push_back({Act::kBatchNorm, index, step.y, step.y});
     plan_identity(plan, step.y, step.x, true, time);
@@ -284,12 +289,10 @@ void Executor::run_forward(int index) {
 
 /// Copies the parts that do not lie in their slices yet.
 void Executor::run_concat(const Step& step) {
-  int64_t channel = 0;
-  for (const int node : operands(step)) {
+  for_each_part(step, [&](int node, int64_t channel) {
     const Tensor part = value(node), place = slice(value(step.y), channel, shapes_[node].c);
     if (part.data != place.data) network_->backend().copy_channels(place, part);
-    channel += shapes_[node].c;
-  }
+  });
 }
 
 const Tensor& Executor::backward(const Seed& seed) {

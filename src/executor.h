@@ -81,6 +81,8 @@ class Executor {
   int backward_time(int step) const { return 2 * static_cast<int>(network_->steps().size()) - 1 - step; }
 
   std::vector<int> operands(const Step& step) const;
+  template <typename Call>
+  void for_each_part(const Step& step, const Call& call) const;
   int64_t bytes_of(int node) const { return shapes_[node].count() * size_of(network_->dtype()); }
   const char* name_of(const Step& step) const;
   void run_forward(int step);
