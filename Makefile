@@ -18,10 +18,15 @@ FLAGS := -std=c++17 -Wall -Wextra $(if $(WERROR),-Werror) -fPIC -fvisibility=hid
          $(if $(SANITIZE),-g -fsanitize=$(SANITIZE) -fno-sanitize-recover=all) $(CXXFLAGS)
 LINK := -pthread -ldl $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
-library_sources := $(wildcard kernels/*.cpp src/*.cpp src/image/*.cpp src/networks/*.cpp src/optimizers/*.cpp \
-                              src/weights/*.cpp)
-program_sources := $(wildcard src/cli/*.cpp)
-test_sources := $(wildcard tests/*.cpp)
+# The library's rooms, docs/architecture.md says what each is for; tests/ has the same.
+kernel_rooms := kernels kernels/cpu kernels/conv2d kernels/lbfgs
+library_rooms := $(addprefix src/,support backend network network/families image weights optimizers objective run api)
+test_rooms := tests $(addprefix tests/,$(kernel_rooms) $(library_rooms:src/%=%))
+sources_in = $(wildcard $(addsuffix /*.$(2),$(1)))
+
+library_sources := $(call sources_in,$(kernel_rooms) $(library_rooms),cpp)
+program_sources := $(call sources_in,src/cli,cpp)
+test_sources := $(call sources_in,$(test_rooms),cpp)
 object = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
 library_objects := $(call object,$(library_sources))
 program_objects := $(call object,$(program_sources))
@@ -59,8 +64,8 @@ $(BUILD)/libswag.a: $(library_objects)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/libswag.so: $(library_objects) src/swag.map
-	$(CXX) -shared -Wl,-soname,libswag.so.$(SOVERSION) -Wl,--version-script=src/swag.map -o $@ $(library_objects) \
+$(BUILD)/libswag.so: $(library_objects) src/api/swag.map
+	$(CXX) -shared -Wl,-soname,libswag.so.$(SOVERSION) -Wl,--version-script=src/api/swag.map -o $@ $(library_objects) \
 	  $(LINK) $(BLAS_LIBS)
 
 $(BUILD)/swag: $(program_objects) $(BUILD)/libswag.a
@@ -80,12 +85,14 @@ include tests/cuda/rules.mk
 
 test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all tests
 	$(BUILD)/swag_tests
-	python3 tests/test_convert_weights.py
-	python3 tests/test_kernel_report.py
-	python3 tests/test_compare_pytorch.py
-	python3 tests/test_gpu_check.py
-	python3 tests/test_cli.py $(BUILD)/swag
-	python3 tests/test_cli_mistakes.py $(BUILD)/swag
+	python3 tools/check_rooms.py
+	python3 tests/tools/test_check_rooms.py
+	python3 tests/tools/test_convert_weights.py
+	python3 tests/tools/test_kernel_report.py
+	python3 tests/tools/test_compare_pytorch.py
+	python3 tests/tools/test_gpu_check.py
+	python3 tests/cli/test_cli.py $(BUILD)/swag
+	python3 tests/cli/test_cli_mistakes.py $(BUILD)/swag
 
 DEMO_SIZE ?= 512
 demo: $(BUILD)/swag $(cuda_for_gpu)  ## stylise the bundled pictures into build/demo.png and build/demo_grid.png

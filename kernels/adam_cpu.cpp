@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "kernels/adam.h"
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/thread_pool.h"
 
 namespace swag::cpu {
 namespace {

@@ -1,5 +1,5 @@
 #include "kernels/add.h"
-#include "kernels/elementwise_cpu.h"
+#include "kernels/cpu/elementwise.h"
 
 namespace swag::cpu {
 

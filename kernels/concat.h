@@ -1,7 +1,7 @@
 // Concatenation along the channels. torch: torch.cat(parts, dim=1); backward is torch.split.
 //
 // A part is a slice of the whole map's channels: a tensor with the whole's pitch. Where the op that makes a
-// part writes it into its slice, nothing is left to be done, forwards or backwards (src/executor.h).
+// part writes it into its slice, nothing is left to be done, forwards or backwards (src/network/executor.h).
 // Elsewhere a part is copied: forwards into its slice, backwards out of it.
 #pragma once
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Content loss, eq. (3) and (12), on smoothed maps: loss = sum (s - target)^2; the factors are src/losses'
-// business.
+// Content loss, eq. (3) and (12), on smoothed maps: loss = sum (s - target)^2; the factors are
+// src/objective/losses' business.
 #pragma once
 #include <cstdint>
 

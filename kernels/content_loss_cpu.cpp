@@ -1,6 +1,6 @@
 #include "kernels/content_loss.h"
-#include "kernels/elementwise_cpu.h"
-#include "kernels/reduce_cpu.h"
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/reduce.h"
 
 namespace swag::cpu {
 

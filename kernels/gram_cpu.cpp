@@ -1,8 +1,8 @@
 #include <cblas.h>
 
+#include "kernels/cpu/reduce.h"
+#include "kernels/cpu/vector_clones.h"
 #include "kernels/gram.h"
-#include "kernels/reduce_cpu.h"
-#include "kernels/vector_clones.h"
 
 // gram_forward cuts A into tiles of at most 256 x 256, those on and above the diagonal, and the positions
 // into groups of chunks. A task is one tile over one group: it multiplies chunk by chunk in T and adds the

@@ -1,4 +1,4 @@
-#include "kernels/elementwise_cpu.h"
+#include "kernels/cpu/elementwise.h"
 #include "kernels/normalize.h"
 
 namespace swag::cpu {

@@ -1,4 +1,4 @@
-#include "kernels/elementwise_cpu.h"
+#include "kernels/cpu/elementwise.h"
 #include "kernels/mask.h"
 #include "kernels/relu.h"
 

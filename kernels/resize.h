@@ -1,5 +1,5 @@
 // Resampling along one axis, every output a weighted sum of neighbouring inputs: two calls resize a map. The
-// weights come from the host (src/image/resize.h: Lanczos-3 and Catmull-Rom). torch:
+// weights come from the host (resize_axis: Lanczos-3 and Catmull-Rom). torch:
 // F.interpolate(mode="bicubic", antialias=True) is of this kind, with other weights.
 #pragma once
 #include <cstdint>

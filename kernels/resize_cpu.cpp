@@ -1,6 +1,6 @@
 #include <vector>
 
-#include "kernels/elementwise_cpu.h"
+#include "kernels/cpu/elementwise.h"
 #include "kernels/resize.h"
 
 namespace swag::cpu {

@@ -1,9 +1,9 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/elementwise_cpu.h"
-#include "kernels/exp_cpu.h"
-#include "kernels/reduce_cpu.h"
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/exp.h"
+#include "kernels/cpu/reduce.h"
 #include "kernels/softmax.h"
 
 namespace swag::cpu {

@@ -1,4 +1,4 @@
-#include "kernels/reduce_cpu.h"
+#include "kernels/cpu/reduce.h"
 #include "kernels/total_variation.h"
 
 namespace swag::cpu {

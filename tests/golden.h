@@ -11,12 +11,13 @@
 #include <string>
 #include <vector>
 
-#include "src/dump.h"
 #include "src/image/decode.h"
-#include "src/parse.h"
+#include "src/run/dump.h"
+#include "src/support/parse.h"
 #include "src/weights/safetensors.h"
-#include "tests/concat_network.h"
+#include "src/weights/weights.h"
 #include "tests/helpers.h"
+#include "tests/network/concat_network.h"
 
 namespace swag::test {
 

@@ -14,7 +14,7 @@ cuda_code = $(call code_for,$(CUDA_ARCHITECTURES))
 CUDA_FLAGS = -std=c++17 -O3 -lineinfo -I. -Iinclude -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra \
              -Werror all-warnings -Xptxas -v $(cuda_code)
 
-cuda_sources := $(wildcard kernels/*_cuda.cu kernels/*_cuda_*.cu) $(wildcard src/backend_cuda*.cu)
+cuda_sources := $(call sources_in,$(kernel_rooms) src/backend,cu)
 cuda_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(cuda_sources))
 
 # What has to wait for the CUDA backend: everything where there is a GPU for it, else nothing but `all`.

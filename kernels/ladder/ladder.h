@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/conv2d.h"
+#include "kernels/conv2d/conv2d.h"
 #include "kernels/softmax.h"
 #include "kernels/stream.h"
 
@@ -16,8 +16,8 @@ struct Epilogue {
   bool relu = false;            // lets NaN through
 };
 
-/// y = relu(bias + x * weight), see kernels/conv2d.h: any kernel size, stride and padding. All pointers are
-/// device memory; `params.algorithm` is not looked at.
+/// y = relu(bias + x * weight), see kernels/conv2d/conv2d.h: any kernel size, stride and padding. All
+/// pointers are device memory; `params.algorithm` is not looked at.
 using Conv2dForward = void(float* y,             // (h_out, w_out, c_out), pitch y_pitch
                            const float* x,       // (h, w, c_in), pitch x_pitch
                            const float* weight,  // (c_out, kh, kw, c_in)

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/ladder/ladder.h"
-#include "tests/conv2d_cases.h"
+#include "tests/kernels/conv2d/cases.h"
 
 namespace swag::ladder {
 

@@ -1,15 +1,15 @@
 // `swag bench`: how long one evaluation takes here, and what each of its ops takes of that.
-#include "src/bench.h"
+#include "src/run/bench.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <numeric>
 #include <optional>
 
-#include "src/capi_options.h"
+#include "src/api/options.h"
 #include "src/cli/command.h"
 #include "src/cli/make_model.h"
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag::cli {
 namespace {

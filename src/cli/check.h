@@ -1,7 +1,7 @@
 // From the C API's statuses to the exception that main() turns into a message and an exit code.
 #pragma once
 #include "include/swag.h"
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag::cli {
 

@@ -4,8 +4,8 @@
 #include <iostream>
 #include <sstream>
 
-#include "src/error.h"
-#include "src/parse.h"
+#include "src/support/error.h"
+#include "src/support/parse.h"
 
 namespace swag::cli {
 namespace {

@@ -1,8 +1,8 @@
 // `swag devices`: where swag can compute.
 #include <cstdio>
 
+#include "src/backend/device_plugin.h"
 #include "src/cli/command.h"
-#include "src/device_plugin.h"
 
 namespace swag::cli {
 

@@ -1,15 +1,15 @@
 // `swag dump`: what a run computes at its first evaluation, as a safetensors file, to be compared with a
 // reference.
-#include "src/dump.h"
+#include "src/run/dump.h"
 
 #include <optional>
 
-#include "src/capi_options.h"
+#include "src/api/options.h"
 #include "src/cli/command.h"
 #include "src/cli/make_model.h"
 #include "src/cli/outputs.h"
-#include "src/error.h"
 #include "src/image/decode.h"
+#include "src/support/error.h"
 #include "src/weights/safetensors.h"
 
 namespace swag::cli {

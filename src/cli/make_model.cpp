@@ -1,7 +1,8 @@
 #include "src/cli/make_model.h"
 
 #include "src/cli/weights_search.h"
-#include "src/error.h"
+#include "src/support/error.h"
+#include "src/weights/weights.h"
 
 namespace swag::cli {
 

@@ -1,7 +1,7 @@
 // Models for the commands that look inside (`dump`, `bench`), past the C API.
 #pragma once
 #include "src/cli/settings.h"
-#include "src/stylizer.h"
+#include "src/run/stylizer.h"
 
 namespace swag::cli {
 

@@ -1,8 +1,8 @@
 // The table of `swag run`'s options: what they are called, what they take and where it goes.
 #include "src/cli/settings.h"
-#include "src/error.h"
-#include "src/graph.h"
-#include "src/options.h"
+#include "src/network/graph.h"
+#include "src/run/options.h"
+#include "src/support/error.h"
 
 namespace swag::cli {
 namespace {
@@ -42,7 +42,7 @@ Option integer(const char* flags, const char* group, const char* help, int swag_
           [=](const Settings& s) { return Json(s.api.*field); }};
 }
 
-/// An enum of the C API, by the names of src/options.h.
+/// An enum of the C API, by the names of src/run/options.h.
 template <typename Api, typename Enum>
 Option choice(const char* flags, const char* value, const char* group, const char* help,
               Api swag_options::*field, Enum (*parse)(const std::string&), const char* (*name)(Enum)) {

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag::cli {
 

@@ -7,7 +7,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/signals.h"
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag::cli {
 

@@ -14,11 +14,11 @@
 #include "src/cli/run_log.h"
 #include "src/cli/signals.h"
 #include "src/cli/weights_search.h"
-#include "src/file.h"
 #include "src/image/decode.h"
 #include "src/image/encode.h"
 #include "src/image/grid.h"
-#include "src/options.h"
+#include "src/run/options.h"
+#include "src/support/file.h"
 
 namespace swag::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag::cli {
 

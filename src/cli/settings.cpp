@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "src/cli/check.h"
-#include "src/graph.h"
-#include "src/options.h"
+#include "src/network/graph.h"
+#include "src/run/options.h"
 
 namespace swag::cli {
 namespace {

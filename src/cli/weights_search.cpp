@@ -3,9 +3,9 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "src/error.h"
-#include "src/graph.h"
-#include "src/parse.h"
+#include "src/network/graph.h"
+#include "src/support/error.h"
+#include "src/support/parse.h"
 #include "src/weights/safetensors.h"
 
 namespace swag::cli {

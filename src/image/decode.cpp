@@ -8,11 +8,11 @@
 #include <memory>
 #include <utility>
 
-#include "src/file.h"
 #include "src/image/chunks.h"
 #include "src/image/exif.h"
 #include "src/image/foreign.h"
 #include "src/image/pnm.h"
+#include "src/support/file.h"
 
 namespace swag {
 namespace {

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "src/file.h"
 #include "src/image/chunks.h"
+#include "src/support/file.h"
 
 namespace swag {
 namespace {

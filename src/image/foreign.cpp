@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag {
 namespace {

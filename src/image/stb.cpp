@@ -1,4 +1,5 @@
-// stb's image codecs, compiled once. Files are read and written by src/file, so that errors have one voice.
+// stb's image codecs, compiled once. Files are read and written by src/support/file, so that errors have one
+// voice.
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_NO_STDIO
 #define STBI_ONLY_JPEG

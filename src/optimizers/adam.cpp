@@ -4,7 +4,7 @@
 #include <cmath>
 #include <string>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag {
 namespace {

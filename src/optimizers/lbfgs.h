@@ -1,7 +1,7 @@
 // L-BFGS (Nocedal & Wright, algorithm 7.5), step for step as torch.optim.LBFGS, organised for little traffic.
 //
-// What it does to vectors is kernels/lbfgs.h: all of it on the backend, in three launches an evaluation. Here
-// is what it decides by, on the report of each gradient.
+// What it does to vectors is kernels/lbfgs/lbfgs.h: all of it on the backend, in three launches an
+// evaluation. Here is what it decides by, on the report of each gradient.
 //
 // Memory: 2 * history + 3 vectors of the image's size (the pairs, point, gradient, direction), and 2 more for
 // the line search (its start, the gradient of its best point), with the scalars in one allocation.

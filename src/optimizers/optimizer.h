@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "src/backend.h"
+#include "src/backend/backend.h"
 
 namespace swag {
 

@@ -4,7 +4,7 @@
 #include <cassert>
 #include <cstdint>
 
-#include "src/backend.h"
+#include "src/backend/backend.h"
 
 namespace swag {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "src/error.h"
 #include "src/image/resize.h"
+#include "src/support/error.h"
 #include "src/weights/kmeans.h"
 #include "src/weights/patches.h"
 #include "src/weights/whitening.h"

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "src/backend.h"
-#include "src/graph.h"
+#include "src/backend/backend.h"
 #include "src/image/image.h"
+#include "src/network/graph.h"
 #include "src/weights/weights.h"
 
 namespace swag {

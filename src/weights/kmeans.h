@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "src/backend.h"
+#include "src/backend/backend.h"
 
 namespace swag {
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag {
 namespace {

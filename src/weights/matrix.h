@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "src/backend.h"
+#include "src/backend/backend.h"
 
 namespace swag {
 

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "src/error.h"
+#include "src/support/error.h"
 #include "src/weights/sha256.h"
 #include "src/weights/subprocess.h"
 #include "src/weights/weights.h"

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/conv2d.h"
-#include "src/tensor.h"
+#include "kernels/conv2d/conv2d.h"
+#include "src/backend/tensor.h"
 
 namespace swag {
 

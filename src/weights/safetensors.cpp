@@ -10,8 +10,8 @@
 #include <set>
 #include <type_traits>
 
-#include "src/error.h"
-#include "src/file.h"
+#include "src/support/error.h"
+#include "src/support/file.h"
 #include "src/weights/half.h"
 
 namespace swag {

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <vector>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 namespace swag {
 namespace {

@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 extern char** environ;  // passed on unread: curl's proxies are in it
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <set>
 
-#include "src/error.h"
+#include "src/support/error.h"
 #include "src/weights/safetensors.h"
 
 namespace swag {
@@ -81,14 +81,6 @@ Weights read_weights(const SafetensorsFile& file, const Graph& graph) {
 }
 
 }  // namespace
-
-const std::vector<float>& Weights::at(const std::string& name) const {
-  const auto found = values.find(name);
-  if (found == values.end()) {
-    throw Error(Status::kInternal, "no parameter " + name + " in the weights of " + network);
-  }
-  return found->second;
-}
 
 Weights load_weights(const std::string& path, const Graph& graph) {
   return read_weights(SafetensorsFile::open(path), graph);

@@ -1,25 +1,15 @@
-// The parameters of a network on the host, under torchvision's names, however they came about.
+// Where the parameters of a network come from: files, torchvision's initialisation, the reference's streams.
 #pragma once
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
-#include "src/graph.h"
+#include "src/network/graph.h"
+#include "src/network/weights.h"
 
 namespace swag {
 
 class SafetensorsFile;
-
-struct Weights {
-  std::string network;
-  std::string source;  // what was used, for people: "random (seed 0)", "vgg19.safetensors"
-  std::map<std::string, std::vector<float>> values;  // name -> values in torchvision's order and shape
-  std::map<std::string, std::string> metadata;       // of the file, or what will be written to one
-
-  /// Throws Error(kInternal) for an unknown name.
-  const std::vector<float>& at(const std::string& name) const;
-};
 
 /// Reads and checks a safetensors file against the graph's state entries: every used name present with its
 /// shape, no extra names but those that do no harm (heads, counters, NoResNet's unused downsample), finite

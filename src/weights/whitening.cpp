@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 
-#include "src/error.h"
+#include "src/support/error.h"
 
 // LAPACK, which comes with OpenBLAS. Matrices lie column by column; the last arguments are Fortran's lengths
 // of the strings.

@@ -1,6 +1,6 @@
 #include "kernels/adam.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/vector_cases.h"
+#include "tests/kernels/vector_cases.h"
 
 namespace swag {
 

@@ -6,11 +6,11 @@
 #include <map>
 #include <set>
 
-#include "src/device_plugin.h"
-#include "src/error.h"
-#include "src/evaluation.h"
-#include "src/pixels.h"
-#include "tests/backend_cases.h"
+#include "src/backend/device_plugin.h"
+#include "src/objective/evaluation.h"
+#include "src/run/pixels.h"
+#include "src/support/error.h"
+#include "tests/backend/backend_cases.h"
 #include "tests/golden.h"
 
 namespace swag {

@@ -1,6 +1,6 @@
 #include "kernels/concat.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/elementwise_cases.h"
+#include "tests/kernels/elementwise_cases.h"
 
 namespace swag {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "kernels/content_loss.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/vector_cases.h"
+#include "tests/kernels/vector_cases.h"
 
 namespace swag {
 namespace {

@@ -2,10 +2,10 @@
 #include <cstdint>
 #include <limits>
 
-#include "kernels/conv2d.h"
-#include "kernels/conv2d_cuda_plan.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/plan_cuda.h"
 #include "kernels/mask.h"
-#include "tests/conv2d_cases.h"
+#include "tests/kernels/conv2d/cases.h"
 #include "tests/cuda/device_buffer.h"
 
 namespace swag {

@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "cli"))
 import cli_case  # noqa: E402
 from cli_case import DEVICE, MEMORY, USAGE, CliTest  # noqa: E402
 from cli_files import decode_png, png  # noqa: E402

@@ -5,7 +5,7 @@
 #include "kernels/gram.h"
 #include "kernels/softmax.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/gram_cases.h"
+#include "tests/kernels/gram_cases.h"
 
 namespace swag {
 namespace {

@@ -2,11 +2,12 @@
 #ifndef __CUDACC__
 #include <doctest/doctest.h>
 
-#include "src/device_plugin.h"
+#include "src/backend/device_plugin.h"
 #include "src/optimizers/make_optimizer.h"
-#include "src/stylizer.h"
+#include "src/run/stylizer.h"
+#include "src/weights/weights.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/optimizer_problems.h"
+#include "tests/optimizers/optimizer_problems.h"
 
 namespace swag {
 namespace {

@@ -2,9 +2,9 @@
 #include <limits>
 #include <stdexcept>
 
-#include "kernels/lbfgs.h"
+#include "kernels/lbfgs/lbfgs.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/lbfgs_cases.h"
+#include "tests/kernels/lbfgs/cases.h"
 
 namespace swag {
 namespace {

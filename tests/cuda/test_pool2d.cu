@@ -2,7 +2,7 @@
 
 #include "kernels/pool2d.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/pool2d_cases.h"
+#include "tests/kernels/pool2d_cases.h"
 
 namespace swag {
 namespace {

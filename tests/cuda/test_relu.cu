@@ -3,7 +3,7 @@
 #include "kernels/mask.h"
 #include "kernels/relu.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/elementwise_cases.h"
+#include "tests/kernels/elementwise_cases.h"
 
 namespace swag {
 namespace {

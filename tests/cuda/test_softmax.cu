@@ -2,7 +2,7 @@
 
 #include "kernels/softmax.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/softmax_cases.h"
+#include "tests/kernels/softmax_cases.h"
 
 namespace swag {
 namespace {

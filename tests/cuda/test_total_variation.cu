@@ -2,7 +2,7 @@
 
 #include "kernels/total_variation.h"
 #include "tests/cuda/device_buffer.h"
-#include "tests/total_variation_cases.h"
+#include "tests/kernels/total_variation_cases.h"
 
 namespace swag {
 namespace {

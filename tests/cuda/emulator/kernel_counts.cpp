@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "src/bench.h"
-#include "src/device_plugin.h"
-#include "src/graph.h"
+#include "src/backend/device_plugin.h"
+#include "src/network/graph.h"
+#include "src/run/bench.h"
 #include "src/weights/weights.h"
 #include "tests/emulator/count_json.h"
 #include "tests/emulator/emulator.h"

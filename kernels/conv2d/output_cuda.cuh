@@ -1,0 +1,158 @@
+// What all CUDA convolutions do with a sum on its way to memory, and what their files know of each other.
+#pragma once
+#include <type_traits>
+
+#include "kernels/conv2d/plan_cuda.h"
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/vector.cuh"
+#include "kernels/mask.h"
+
+namespace swag::cuda::conv2d {
+
+/// The epilogues of both directions: value = sum + bias + addend; ReLU; mask_in; mask_out.
+struct Output {
+  float* y = nullptr;             // (pixels, channels), pitch
+  const float* bias = nullptr;    // (channels)
+  const float* addend = nullptr;  // as y; may equal y, so neither is __restrict__
+  const uint32_t* mask_in = nullptr;
+  uint32_t* mask_out = nullptr;
+  int64_t pitch = 0;
+  int channels = 0;
+  bool relu = false;
+  bool vectors = false;  // four channels of y, bias and addend are one aligned access
+};
+
+/// `kept`: the bit of mask_in.
+__device__ __forceinline__ float finish(float value, float bias, float addend, const Output& o, bool kept) {
+  value = value + bias + addend;
+  if (o.relu && value < 0) value = 0;  // lets NaN through
+  return kept ? value : 0.f;
+}
+
+/// Writes channels channel to channel + 3 of a pixel, those that exist. `kept`: their four bits of mask_in.
+/// Returns the four bits of mask_out.
+__device__ __forceinline__ uint32_t write_four(const Output& o, int64_t pixel, int channel, float4 sum,
+                                               uint32_t kept) {
+  const int64_t at = pixel * o.pitch + channel;
+  uint32_t signs = 0;
+  if (o.vectors) {
+    if (channel >= o.channels) return 0;
+    float4 b = make_float4(0, 0, 0, 0), a = b;
+    if (o.bias != nullptr) b = load4(o.bias + channel);
+    if (o.addend != nullptr) a = load4(o.addend + at);
+    const float4 v =
+        make_float4(finish(sum.x, b.x, a.x, o, kept & 1u), finish(sum.y, b.y, a.y, o, kept & 2u),
+                    finish(sum.z, b.z, a.z, o, kept & 4u), finish(sum.w, b.w, a.w, o, kept & 8u));
+    store4(o.y + at, v);
+    signs = (v.x > 0 ? 1u : 0u) | (v.y > 0 ? 2u : 0u) | (v.z > 0 ? 4u : 0u) | (v.w > 0 ? 8u : 0u);
+  } else {
+    const float value[4] = {sum.x, sum.y, sum.z, sum.w};
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      if (channel + j >= o.channels) continue;
+      const float v = finish(value[j], o.bias != nullptr ? o.bias[channel + j] : 0.f,
+                             o.addend != nullptr ? o.addend[at + j] : 0.f, o, kept >> j & 1u);
+      o.y[at + j] = v;
+      signs |= v > 0 ? 1u << j : 0u;
+    }
+  }
+  return signs;
+}
+
+// ---------------------------------------------------------------- how a warp shares its outputs
+
+constexpr uint32_t kWarp = 0xffffffffu;
+
+/// A warp is 8 lanes of pixels by 4 of channels. Eight lanes in a row have 4 pixels and 2 channels: a quarter
+/// of a warp then reads its float4 from different banks. A lane has channels 4 n + 0..3 and 16 + 4 n + 0..3
+/// of a pixel, so that four lanes hold a word of the mask.
+struct LanePlace {
+  int m = 0, n = 0;  // its column of pixels, of channels
+};
+__device__ __forceinline__ LanePlace place_of_lane(int lane) {
+  return {lane / 2 % 8, lane % 2 + lane / 16 * 2};
+}
+__device__ __forceinline__ int lane_of(int m, int n) { return n % 2 + m * 2 + n / 2 * 16; }
+
+/// Writes the lane's eight channels of a pixel; `channel` is its first. `kept`: the word of mask_in. Returns
+/// its eight bits of the word of mask_out.
+__device__ __forceinline__ uint32_t write_eight(const Output& o, int64_t pixel, int channel, int n,
+                                                const float (&sum)[8], uint32_t kept) {
+  uint32_t signs = 0;
+#pragma unroll
+  for (int part = 0; part < 2; ++part) {
+    const float* s = &sum[part * 4];
+    const int shift = part * 16 + n * 4;
+    signs |= write_four(o, pixel, channel + part * 16, make_float4(s[0], s[1], s[2], s[3]), kept >> shift)
+             << shift;
+  }
+  return signs;
+}
+
+/// The word whose bits the four lanes of a pixel have. For whole warps.
+__device__ __forceinline__ uint32_t join_word(uint32_t signs) {
+  signs |= __shfl_xor_sync(kWarp, signs, 1);
+  signs |= __shfl_xor_sync(kWarp, signs, 16);
+  return signs;
+}
+
+// ---------------------------------------------------------------- host side
+
+/// run(std::integral_constant<int, c>) for an image of c channels: kernels are made for each.
+template <typename Run>
+void with_image_channels(int c, const Run& run) {
+  static_assert(kImageChannels == 4, "a case for each");
+  switch (c) {
+    case 1: return run(std::integral_constant<int, 1>{});
+    case 2: return run(std::integral_constant<int, 2>{});
+    case 3: return run(std::integral_constant<int, 3>{});
+    default: return run(std::integral_constant<int, 4>{});
+  }
+}
+
+inline bool is_aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
+
+/// One launch of the plain kernel or the GEMM: up to kPhasesPerLaunch phases.
+struct GemmArguments {
+  const float* x = nullptr;       // (h, w, in), pitch x_pitch
+  const float* packed = nullptr;  // see for_each_phase
+  float* partial = nullptr;       // (split, y_h * y_w, out_padded); only with more than one split
+  Output output;
+  int h = 0, w = 0, y_w = 0;
+  int64_t y_pixels = 0;
+  int64_t x_pitch = 0;
+  int in = 0, in_padded = 0, out_padded = 0;
+  int splits = 1;
+  Phase phase[kPhasesPerLaunch];
+};
+
+/// gemm_cuda.cu
+void gemm_run(GemmArguments arguments, const Gemm& gemm, Stream stream);
+
+/// image_forward_cuda.cu; packed as for the GEMM.
+void image_forward(const Output& output, const float* x, const float* packed, const Conv2dParams& params,
+                   Stream stream);
+
+/// image_backward_cuda.cu
+void image_pack(float* packed, const float* weight, const Conv2dLayer& layer, Stream stream);
+void image_backward_data(const Output& output, const float* dy, const float* packed,
+                         const Conv2dParams& params, Stream stream);
+
+/// Calls run(arguments, phases) for every kPhasesPerLaunch phases that have pixels. The last phases come
+/// first: with the usual padding they have the most taps, and a grid should not end with its longest blocks.
+template <typename Run>
+void for_each_launch(GemmArguments arguments, const Gemm& gemm, const Run& run) {
+  int used = 0;
+  for_each_phase(gemm, [&](const Phase& phase) {
+    if (phase.pixels() == 0) return;
+    if (used == kPhasesPerLaunch) {
+      run(arguments, used);
+      used = 0;
+    }
+    for (int i = used++; i > 0; --i) arguments.phase[i] = arguments.phase[i - 1];
+    arguments.phase[0] = phase;
+  });
+  if (used > 0) run(arguments, used);
+}
+
+}  // namespace swag::cuda::conv2d

@@ -1,0 +1,129 @@
+// The objective: content, style and total-variation losses on smoothed features, and their gradients at the
+// taps.
+//
+// For a tap with map F (m positions, d channels) S = smooth(F) (kernels/softmax.h) and A = S^T S / m
+// (kernels/gram.h). Subscripts: x the image, c content, s style; k = 1 / (d m_x) for the softmax over the
+// layer, 1 otherwise.
+//
+//   loss      content                              style, tap l with weight w_l
+//   paper     k^2 / 2 sum (S_x - S_c)^2            w_l k^4 / (4 d^2) ||A_x - A_s||_F^2      eq. (12), (13)
+//   authors   k^2 mean (S_x - S_c)^2               w_l k^4 / d^2 mean (A_x - A_s)^2         their released
+//   code balanced  mean (S_x - S_c)^2 / var(S_c)        w_l / sum(w) mean (A_x - A_s)^2 / mean A_s^2
+//
+//   total = content_weight * content (the weighted mean of the content taps) + style_weight * sum of style
+//         + tv_weight * mean squared difference of neighbouring pixels
+//
+// An evaluation goes: accumulate() for every tap as the forward pass reaches it, seed() for every tap as the
+// backward pass asks for it, add_image_gradient(), losses(). Denominators and temperatures are fixed by the
+// targets.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/backend/arena.h"
+#include "src/network/graph.h"
+#include "src/objective/options.h"
+
+namespace swag {
+
+struct LossValues {
+  double total = 0;                // weighted
+  double content = 0;              // unweighted, the weighted mean of the content taps
+  double style = 0;                // unweighted, the sum over the taps with their weights
+  double tv = 0;                   // unweighted
+  std::vector<double> style_taps;  // per style tap, with an equal weight for every tap
+};
+
+/// Smoothing with its temperature settled.
+struct TapSmoothing {
+  Smoothing mode = Smoothing::kNone;
+  double temperature = 1;
+};
+
+class Objective {
+ public:
+  /// Resolves names and weights. Throws Error(kUsage).
+  Objective(Backend& backend, const Graph& graph, DType dtype, const ObjectiveOptions& options);
+
+  /// One tap of the objective: style, content or both.
+  struct Tap {
+    std::string name;
+    int node = 0;
+    int style = -1;  // index among the style taps, -1: not one
+    bool content = false;
+    double style_weight = 0;    // w_l
+    double content_weight = 0;  // its share of the content loss, they sum to 1
+    TapSmoothing smoothing;
+  };
+  const std::vector<Tap>& taps() const { return taps_; }
+  std::vector<int> nodes() const;  // of the taps, for the executor
+  int deepest() const;             // node
+
+  // Targets: first the temperatures, then every tap of every style image, then every tap of the content
+  // image.
+
+  bool auto_temperature(int tap) const {
+    return options_.temperature == 0 && taps_[tap].smoothing.mode != Smoothing::kNone;
+  }
+  /// Settles an auto temperature from the style images' maps. Returns false for flat maps, whose T is 1.
+  bool settle_temperature(int tap, const std::vector<Tensor>& style_maps);
+  /// Adds weight * A of a style image's map to the target of a style tap.
+  void add_style(int tap, const Tensor& f, double weight);
+  /// Keeps the smoothed map of the content image.
+  void set_content(int tap, const Tensor& f);
+
+  /// Declares the evaluation's scratch for an image whose taps have these shapes; bind() after placing.
+  void plan(ArenaPlan& plan, const std::vector<Shape>& shapes);
+  void bind(const Arena& arena);
+
+  void accumulate(int tap, const Tensor& f);
+  /// df = d total / dF, or df += it, when every tap has been accumulated.
+  void seed(int tap, const Tensor& f, const Tensor& df, bool accumulate);
+  /// dx += the gradient of the weighted total variation of x, (h, w, 3) normalised pixels.
+  void add_image_gradient(const Tensor& x, const Tensor& dx);
+  /// Where an optimiser leaves its report, in the backend's memory: beside the losses.
+  GradientReport* report() const;
+  /// After all of these: the one read-back of an evaluation, with the optimiser's report if it is wanted.
+  LossValues losses(GradientReport* report = nullptr) const;
+
+  /// ||G||_F, largest entry and trace of the last accumulated Gram matrix of a style tap: G = m A.
+  struct GramStatistics {
+    double max = 0, norm = 0, trace = 0;
+  };
+  GramStatistics gram_statistics(int tap) const;
+
+ private:
+  struct TapState {
+    Shape shape;                                      // of the image's map
+    Buffer target;                                    // (d, d) float64: sum of weighted A_s
+    double target_mean_square = 0;                    // mean A_s^2, floored
+    OwnedTensor content;                              // S_c
+    double content_variance = 1;                      // var(S_c), floored
+    int gram = -1, difference = -1, statistics = -1;  // arena pieces
+  };
+
+  Tensor smooth(int tap, const Tensor& f, void* memory, SoftmaxStatistics* statistics);
+  double style_factor(
+      int tap) const;  // of ||A_x - A_s||_F^2 in this tap's share of the style loss, w_l included
+  double content_factor(int tap) const;  // of sum (S_x - S_c)^2 in the content loss
+  double k(int tap) const;
+  int64_t scalar_count() const;
+
+  Backend* backend_;
+  DType dtype_;
+  ObjectiveOptions options_;
+  std::vector<Tap> taps_;
+  int style_taps_ = 0;
+  double style_weight_sum_ = 0;
+  std::vector<TapState> states_;
+  Shape image_;
+  const Arena* arena_ = nullptr;
+  int smooth_scratch_ = -1, seed_scratch_ = -1, workspace_ = -1, scalars_ = -1;
+};
+
+/// The T at which the mean over the maps of the normalised entropy of softmax(F / T) is `target`; 0 for flat
+/// maps.
+double find_temperature(Backend& backend, const std::vector<Tensor>& maps, Smoothing mode, double target);
+
+}  // namespace swag

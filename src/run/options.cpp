@@ -1,0 +1,124 @@
+#include "src/run/options.h"
+
+#include "src/support/error.h"
+#include "src/support/names.h"
+#include "src/support/option_check.h"
+
+namespace swag {
+namespace {
+
+constexpr Named<Init> kInits[] = {
+    {Init::kContent, "content"}, {Init::kRandom, "random"}, {Init::kImage, "image"}};
+constexpr Named<OptimizerKind> kOptimizers[] = {{OptimizerKind::kLbfgs, "lbfgs"},
+                                                {OptimizerKind::kLbfgsPlain, "lbfgs-plain"},
+                                                {OptimizerKind::kAdam, "adam"}};
+constexpr Named<Conv2dAlgorithm> kConvs[] = {{Conv2dAlgorithm::kAuto, "auto"},
+                                             {Conv2dAlgorithm::kDirect, "direct"},
+                                             {Conv2dAlgorithm::kWinograd, "winograd"}};
+
+// ---------------------------------------------------------------- presets
+
+/// What to take when nothing is said: chosen by looking at pictures.
+Preset default_preset() {
+  Preset preset;
+  preset.name = "default";
+  preset.summary = "VGG19 from coarse to fine";
+  preset.network = "vgg19";
+  return preset;
+}
+
+/// The authors' released code, constant by constant (its style weight makes up for their 1/(D M) of the Gram
+/// matrix).
+Preset authors_preset() {
+  Preset preset;
+  preset.name = "authors";
+  preset.summary = "the constants of the paper's released code: ResNet50, deep stages scaled by 0.001";
+  preset.network = "resnet50";
+  preset.average_pooling = false;
+  StylizeOptions& options = preset.options;
+  options.size = parse_size("512x512");
+  options.optimizer = OptimizerKind::kLbfgsPlain;
+  options.history = 100;
+  options.iterations = 1000;
+  options.scales = 1;
+  ObjectiveOptions& objective = options.objective;
+  objective.loss = LossMode::kAuthors;
+  objective.content_weight = 1;
+  objective.style_weight = 1e17;
+  objective.style_layers = {"conv1", "layer1", "layer2", "layer3", "layer4"};
+  objective.content_layers = {"layer3"};
+  objective.smoothing = Smoothing::kScale;
+  objective.smoothing_layers = {"layer3", "layer4"};
+  objective.temperature = 1000;
+  return preset;
+}
+
+/// Gatys et al. 2016 as neural-style made it known. Its weights 5 and 100 belong to mean squared differences
+/// of features whose size is that of Caffe's VGG on pixels from 0 to 255; torchvision's weights on normalised
+/// pixels, and fitted ones, give other sizes, and style goes with their fourth power where content goes with
+/// their second. Gatys normalised the network's activations instead, which is what the balanced loss does:
+/// there 5 : 100, the latter for each of five layers, is 1 : 100 for the mean over the layers. The total
+/// variation of 1e-3 is too weak to be seen.
+Preset gatys_preset() {
+  Preset preset;
+  preset.name = "gatys";
+  preset.summary = "Gatys et al. 2016 as neural-style users know it: VGG19, average pooling, one scale";
+  preset.network = "vgg19";
+  preset.average_pooling = true;
+  StylizeOptions& options = preset.options;
+  options.size = parse_size("512");
+  options.init = Init::kRandom;
+  options.history = 100;
+  options.iterations = 1000;
+  options.scales = 1;
+  ObjectiveOptions& objective = options.objective;
+  objective.content_weight = 1;
+  objective.style_weight = 100;
+  objective.style_layers = {"relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"};
+  objective.content_layers = {"relu4_2"};
+  return preset;
+}
+
+}  // namespace
+
+void StylizeOptions::validate() const {
+  objective.validate();
+  check_option("style-scale", style_scale, ranges::kStyleScale);
+  check_weights("style-blend", style_blend, 0, ranges::kWeight);
+  check_option("learning-rate", learning_rate, ranges::kLearningRate);
+  check_option("iterations", iterations, ranges::kIterations);
+  check_option("history", history, ranges::kHistory);
+  check_option("scales", scales, ranges::kScales);
+  if (resize && scales > 1 && objective.loss != LossMode::kBalanced) {
+    refuse_option(
+        "scales",
+        std::string("the loss '") + name_of(objective.loss) +
+            "' changes by orders of magnitude with the image's size; give --scales 1 or --loss balanced");
+  }
+}
+
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> kPresets = {default_preset(), authors_preset(), gatys_preset()};
+  return kPresets;
+}
+
+const Preset& find_preset(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Preset& preset : presets()) {
+    if (preset.name == name) return preset;
+    names.push_back(preset.name);
+  }
+  throw Error(Status::kUsage, "'" + name + "' is not one of " + joined(names));
+}
+
+const char* name_of(Init value) { return name_in(kInits, value); }
+const char* name_of(OptimizerKind value) { return name_in(kOptimizers, value); }
+const char* name_of(Conv2dAlgorithm value) { return name_in(kConvs, value); }
+
+Init parse_init(const std::string& name) { return value_in(kInits, name); }
+OptimizerKind parse_optimizer(const std::string& name) { return value_in(kOptimizers, name); }
+Conv2dAlgorithm parse_conv(const std::string& name) { return value_in(kConvs, name); }
+
+double default_learning_rate(OptimizerKind optimizer) { return optimizer == OptimizerKind::kAdam ? 0.05 : 1; }
+
+}  // namespace swag

@@ -1,0 +1,77 @@
+#include "src/run/pixels.h"
+
+namespace swag {
+namespace {
+
+/// An axis' weights in the backend's memory.
+struct AxisOnDevice {
+  AxisOnDevice(Backend& backend, const ResizeAxis& axis)
+      : first(uploaded(backend, axis.first)),
+        count(uploaded(backend, axis.count)),
+        weights(uploaded(backend, axis.weights)),
+        taps(axis.taps) {}
+  ResizeWeights table() const {
+    return {static_cast<int32_t*>(first.data()), static_cast<int32_t*>(count.data()),
+            static_cast<double*>(weights.data()), taps};
+  }
+
+  Buffer first, count, weights;
+  int taps;
+};
+
+}  // namespace
+
+std::vector<double> download_values(Backend& backend, const Tensor& tensor) {
+  const int64_t count = tensor.count();
+  std::vector<double> values(count);
+  if (tensor.dtype == DType::kFloat64) {
+    backend.download(values.data(), tensor.data, count * 8);
+  } else {
+    std::vector<float> narrow(count);
+    backend.download(narrow.data(), tensor.data, count * 4);
+    values.assign(narrow.begin(), narrow.end());
+  }
+  return values;
+}
+
+void upload_values(Backend& backend, const Tensor& tensor, const std::vector<double>& values) {
+  if (tensor.dtype == DType::kFloat64) {
+    backend.upload(tensor.data, values.data(), tensor.count() * 8);
+  } else {
+    const std::vector<float> narrow(values.begin(), values.end());
+    backend.upload(tensor.data, narrow.data(), tensor.count() * 4);
+  }
+}
+
+OwnedTensor normalized_pixels(Backend& backend, DType dtype, const Image& image) {
+  OwnedTensor pixels(backend, dtype, {image.h, image.w, 3});
+  const OwnedTensor rgb(backend, DType::kFloat32, pixels.tensor.shape);
+  backend.upload(rgb.buffer.data(), image.rgb.data(), rgb.buffer.bytes());
+  backend.normalize(pixels.tensor, rgb.tensor.as<float>());
+  return pixels;
+}
+
+Image picture_of(Backend& backend, const Tensor& pixels) {
+  const OwnedTensor rgb(backend, DType::kFloat32, pixels.shape);
+  backend.denormalize(rgb.tensor.as<float>(), pixels);
+  Image image;
+  image.h = pixels.shape.h;
+  image.w = pixels.shape.w;
+  image.rgb.resize(pixels.count());
+  backend.download(image.rgb.data(), rgb.buffer.data(), rgb.buffer.bytes());
+  return image;
+}
+
+OwnedTensor resized_map(Backend& backend, const Tensor& map, Size size, double lowest) {
+  const Shape from = map.shape;
+  const AxisOnDevice rows(backend, resize_axis(from.w, size.w)),
+      columns(backend, resize_axis(from.h, size.h));
+  const OwnedTensor wide(backend, map.dtype, {from.h, size.w, from.c});
+  OwnedTensor result(backend, map.dtype, {size.h, size.w, from.c});
+  backend.resize(wide.tensor, map, rows.table(), {from.h, from.w, size.w, from.c});
+  backend.resize(result.tensor, wide.tensor, columns.table(),
+                 {1, from.h, size.h, int64_t{size.w} * from.c, lowest});
+  return result;
+}
+
+}  // namespace swag

@@ -1,0 +1,39 @@
+// What follows from a run's options before its first evaluation: the sizes of its images, its optimiser, and
+// whether images and memory suffice.
+#pragma once
+#include <vector>
+
+#include "src/backend/backend.h"
+#include "src/image/image.h"
+#include "src/network/graph.h"
+#include "src/network/prepared_network.h"
+#include "src/optimizers/make_optimizer.h"
+#include "src/run/options.h"
+
+namespace swag {
+
+/// "640x480", width first, as messages show a size.
+std::string text_of(Size size);
+
+/// The size of every scale, coarse to fine; the last one is the output's. Scales too small to paint on are
+/// left out.
+std::vector<Size> scale_sizes(const StylizeOptions& options, Size content);
+
+/// A style image's size for an output of a given size.
+Size style_size(const StylizeOptions& options, Size output, const Image& style);
+
+/// Throws Error(kImage) unless content and styles, at the size of the output, reach the node `last`.
+void check_image_sizes(const Graph& graph, int last, const StylizeOptions& options, const Image& content,
+                       const std::vector<Image>& styles);
+
+/// scale_sizes without those at which an image does not reach the node `last`. The output's must be large
+/// enough.
+std::vector<Size> usable_scales(const Graph& graph, int last, const StylizeOptions& options,
+                                const Image& content, const std::vector<Image>& styles);
+
+/// Throws Error(kMemory) with the need and the largest size that fits when the backend's memory is too small.
+void check_memory(const PreparedNetwork& network, const StylizeOptions& options, Size output);
+
+OptimizerOptions optimizer_options(const StylizeOptions& options);
+
+}  // namespace swag

@@ -1,0 +1,294 @@
+#include "src/run/stylizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include "src/image/resize.h"
+#include "src/objective/evaluation.h"
+#include "src/run/pixels.h"
+#include "src/run/plan.h"
+#include "src/support/error.h"
+
+namespace swag {
+namespace {
+
+constexpr int kMostRestarts = 3;  // after divergences, per scale
+constexpr double kBlownUp = 1e3;  // times the first loss of the scale: the run has left for noise
+constexpr double kNoise = 0.5;    // deviation of a random start, in normalised pixels
+
+Image resized(const Image& image, Size size) { return resize(image, size.h, size.w); }
+
+/// Adam's moments on their way to the next scale, where they go on, resized like the image. L-BFGS carries
+/// nothing.
+struct CarriedMoments {
+  OwnedTensor first, second;
+  int64_t steps = 0;
+};
+
+/// Weights of the style images that sum to 1.
+std::vector<double> normalized_blend(std::vector<double> blend, size_t styles) {
+  if (blend.empty()) blend.assign(styles, 1.0);
+  if (blend.size() != styles) {
+    throw Error(Status::kUsage, "--style-blend has " + std::to_string(blend.size()) + " numbers for " +
+                                    std::to_string(styles) + " style images; give one per image");
+  }
+  const double sum = std::accumulate(blend.begin(), blend.end(), 0.0);
+  if (!(sum > 0))
+    throw Error(Status::kUsage, "--style-blend is 0 for every style image; one must be positive");
+  for (double& weight : blend) weight /= sum;
+  return blend;
+}
+
+}  // namespace
+
+struct Stylizer::State {
+  std::shared_ptr<const Model> model;
+  std::unique_ptr<Backend> backend;
+  StylizeOptions options;
+  Callbacks callbacks;
+  Image content, init_image;
+  std::vector<Image> styles;
+  std::vector<double> blend;
+  std::vector<Size> sizes;
+  DType dtype = DType::kFloat32;
+
+  std::unique_ptr<PreparedNetwork> network;
+  std::unique_ptr<Evaluation> evaluation;
+  std::unique_ptr<Optimizer> optimizer;
+  OwnedTensor best;                // the lowest loss of this scale so far, or its start
+  double best_loss = INFINITY;     // of `best`, INFINITY before the first evaluation
+  double first_loss = 0;           // of this scale
+  int restarts = 0;                // of this scale
+  int64_t evaluations_before = 0;  // this scale
+  Progress progress;
+
+  void log(LogLevel level, const std::string& message) const {
+    if (callbacks.log) callbacks.log(level, message);
+  }
+  Objective objective() const { return Objective(*backend, model->graph, dtype, options.objective); }
+
+  OwnedTensor start_pixels(Size size);
+  void start_scale(int scale);
+  CarriedMoments carry_moments(Size size) const;
+  void set_moments(const CarriedMoments& carried);
+  void next_scale();
+  bool evaluate();
+  void go_back(double loss);
+  double scale_fraction() const;
+  void update_progress();
+};
+
+Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> backend,
+                   const StylizeOptions& options, const Image& content, const std::vector<Image>& styles,
+                   const Image* init_image, const Callbacks& callbacks)
+    : state_(new State) {
+  options.validate();
+  State& s = *state_;
+  s.model = std::move(model);
+  s.backend = std::move(backend);
+  s.options = options;
+  s.callbacks = callbacks;
+  s.content = content;
+  s.styles = styles;
+  s.dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
+  if (styles.empty()) throw Error(Status::kUsage, "a style image is needed");
+  if ((options.init == Init::kImage) != (init_image != nullptr)) {
+    throw Error(Status::kUsage, "--init image and an initial image go together");
+  }
+  if (init_image) s.init_image = *init_image;
+  s.blend = normalized_blend(options.style_blend, styles.size());
+  const int last = s.objective().deepest();
+  check_image_sizes(s.model->graph, last, options, content, styles);
+  s.sizes = usable_scales(s.model->graph, last, options, content, styles);
+  s.network = std::make_unique<PreparedNetwork>(*s.backend, s.model->graph, s.model->weights, s.dtype, last,
+                                                true, LoweringOptions::with(options.conv));
+  check_memory(*s.network, options, s.sizes.back());
+  s.progress.scales = static_cast<int>(s.sizes.size());
+  s.start_scale(0);
+}
+
+Stylizer::~Stylizer() = default;
+
+OwnedTensor Stylizer::State::start_pixels(Size size) {
+  if (progress.scale > 0 || best.buffer) {  // from the scale before
+    return resized_map(*backend, best.tensor, size);
+  }
+  if (options.init == Init::kRandom) {
+    std::mt19937_64 generator(options.seed);
+    std::normal_distribution<double> normal(0, kNoise);
+    OwnedTensor x(*backend, dtype, {size.h, size.w, 3});
+    std::vector<double> values(x.tensor.count());
+    for (double& value : values) value = normal(generator);
+    upload_values(*backend, x.tensor, values);
+    return x;
+  }
+  return normalized_pixels(*backend, dtype,
+                           resized(options.init == Init::kImage ? init_image : content, size));
+}
+
+void Stylizer::State::start_scale(int scale) {
+  const Size size = sizes[scale];
+  progress.scale = scale;
+  progress.width = size.w;
+  progress.height = size.h;
+  progress.iteration = 0;
+  progress.iterations = options.iterations;
+  best = start_pixels(size);
+  best_loss = INFINITY;
+  restarts = 0;
+  evaluations_before = progress.evaluations;
+
+  evaluation.reset();  // its memory goes before the next one's comes
+  const OwnedTensor x_content = normalized_pixels(*backend, dtype, resized(content, size));
+  std::vector<OwnedTensor> x_styles;
+  Targets targets;
+  targets.content = x_content.tensor;
+  targets.blend = blend;
+  for (const Image& style : styles) {
+    x_styles.push_back(normalized_pixels(*backend, dtype, resized(style, style_size(options, size, style))));
+    targets.styles.push_back(x_styles.back().tensor);
+  }
+  evaluation =
+      std::make_unique<Evaluation>(*network, objective(), targets,
+                                   [this](const std::string& message) { log(LogLevel::kWarning, message); });
+  optimizer = make_optimizer(optimizer_options(options), *backend, best.tensor);
+  log(LogLevel::kVerbose, "scale " + std::to_string(scale + 1) + "/" + std::to_string(sizes.size()) + ", " +
+                              text_of(size) + ", arena " + std::to_string(evaluation->arena_bytes() >> 20) +
+                              " MiB");
+  update_progress();
+}
+
+void Stylizer::State::next_scale() {
+  if (progress.scale + 1 == progress.scales) {
+    progress.done = true;
+    update_progress();
+    return;
+  }
+  const CarriedMoments carried = carry_moments(sizes[progress.scale + 1]);
+  optimizer.reset();
+  start_scale(progress.scale + 1);
+  set_moments(carried);
+}
+
+CarriedMoments Stylizer::State::carry_moments(Size size) const {
+  CarriedMoments carried;
+  if (const auto* adam = dynamic_cast<const Adam*>(optimizer.get())) {
+    carried.first = resized_map(*backend, adam->first_moment(), size);
+    carried.second =
+        resized_map(*backend, adam->second_moment(), size, 0);  // bicubic may undershoot a square
+    carried.steps = adam->moment_steps();
+  }
+  return carried;
+}
+
+void Stylizer::State::set_moments(const CarriedMoments& carried) {
+  auto* adam = dynamic_cast<Adam*>(optimizer.get());
+  if (!adam || carried.steps == 0) return;
+  adam->set_moments(carried.first.tensor, carried.second.tensor, carried.steps);
+}
+
+// ---------------------------------------------------------------- steps
+
+/// The first line searches take several evaluations, later ones hardly more than one: measured, not derived.
+double Stylizer::State::scale_fraction() const {
+  if (progress.iterations == 0) return 0;
+  const double evaluations = static_cast<double>(progress.evaluations - evaluations_before);
+  const double by_evaluations = std::min(0.99, evaluations / (1.1 * progress.iterations + 5));
+  return std::max(by_evaluations, static_cast<double>(progress.iteration) / progress.iterations);
+}
+
+void Stylizer::State::update_progress() {
+  double total = 0, finished = 0;
+  for (int i = 0; i < progress.scales; ++i) {
+    const double work = static_cast<double>(sizes[i].h) * sizes[i].w;
+    total += work;
+    if (i < progress.scale) finished += work;
+    if (i == progress.scale) finished += work * scale_fraction();
+  }
+  progress.fraction = progress.done ? 1.0 : finished / total;
+}
+
+/// One evaluation, told to the optimiser. Returns false when the state had to go back to the best one.
+bool Stylizer::State::evaluate() {
+  const Tensor& x = optimizer->ask();
+  evaluation->run(x);
+  const ProfileRange range(*backend, "optimiser");
+  optimizer->measure(evaluation->report(), evaluation->gradient());
+  GradientReport report;
+  const LossValues losses = evaluation->read(&report);
+  ++progress.evaluations;
+  progress.loss = losses.total;
+  progress.content_loss = losses.content;
+  progress.style_loss = losses.style;
+  progress.tv_loss = losses.tv;
+  const bool first = std::isinf(best_loss);
+  if (first) first_loss = losses.total;
+  const bool finite = std::isfinite(losses.total) && std::isfinite(report.norms.max_abs);
+  const bool good = finite && (first_loss <= 0 || losses.total <= kBlownUp * first_loss);
+  if (!good && !optimizer->in_line_search()) {  // a line search shortens its step by itself
+    go_back(losses.total);
+    return false;
+  }
+  if (finite && losses.total < best_loss) {
+    best_loss = losses.total;
+    backend->copy(best.tensor.data, x.data, best.buffer.bytes());
+  }
+  optimizer->tell(losses.total, report, evaluation->gradient());
+  return true;
+}
+
+void Stylizer::State::go_back(double loss) {
+  const std::string where = "the loss became " + std::to_string(loss) + " at scale " +
+                            std::to_string(progress.scale + 1) + ", step " +
+                            std::to_string(progress.iteration);
+  if (std::isinf(best_loss))
+    throw Error(Status::kDiverged, where + ", at its first evaluation; check the weights");
+  if (restarts++ == kMostRestarts) {
+    throw Error(Status::kDiverged, where + ", again after " + std::to_string(kMostRestarts) +
+                                       " restarts; try --optimizer lbfgs or a smaller --style-weight");
+  }
+  log(LogLevel::kWarning, where + ": back to the best state, loss " + std::to_string(best_loss));
+  optimizer->restart(best.tensor);
+}
+
+Progress Stylizer::step() {
+  State& s = *state_;
+  while (!s.progress.done && s.progress.iteration >= s.progress.iterations) s.next_scale();
+  if (s.progress.done) return s.progress;
+
+  const int64_t before = s.optimizer->iterations();
+  bool told = false;
+  do {
+    told = s.evaluate();
+    s.progress.iteration += static_cast<int>(s.optimizer->iterations() - before) > 0 ? 1 : 0;
+    s.update_progress();
+    if (s.callbacks.progress && !s.callbacks.progress(s.progress)) {
+      throw Error(Status::kInterrupted, "interrupted");
+    }
+  } while (told && s.optimizer->iterations() == before && !s.optimizer->converged());
+
+  if (s.optimizer->converged()) {
+    s.log(LogLevel::kVerbose, "no further descent after " + std::to_string(s.progress.iteration) + " steps");
+    s.progress.iteration = s.progress.iterations;
+  }
+  while (!s.progress.done && s.progress.iteration >= s.progress.iterations) s.next_scale();
+  return s.progress;
+}
+
+const Progress& Stylizer::progress() const { return state_->progress; }
+
+Image Stylizer::image() const {
+  const State& s = *state_;
+  Image picture = resized(picture_of(*s.backend, s.best.tensor), s.sizes.back());
+  if (!s.content.alpha.empty()) picture.alpha = resized(s.content, s.sizes.back()).alpha;
+  return picture;
+}
+
+std::string Stylizer::description() const {
+  return state_->model->graph.network + ", " + state_->model->weights.source + ", " +
+         state_->backend->description();
+}
+
+}  // namespace swag

@@ -1,0 +1,403 @@
+#!/usr/bin/env python3
+"""Tests of tools/convert_weights.py. The standard library is enough: the files are assembled from pickle
+opcodes, as torch.save writes them. Where torch can be imported, its own files are converted too and compared
+bit by bit.
+
+    python3 tests/tools/test_convert_weights.py
+"""
+import collections
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import pickle
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zipfile
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+Result = collections.namedtuple("Result", "returncode stderr")
+CONVERTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "convert_weights.py")
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+
+
+spec = importlib.util.spec_from_file_location("convert_weights", CONVERTER)
+converter = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(converter)
+
+
+# ---------------------------------------------------------------- a small assembler for pickles
+
+def text(value):
+    return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
+
+
+def integer(value):
+    return pickle.dumps(value, 2)[2:-1]
+
+
+def integers(values):
+    return b"(" + b"".join(map(integer, values)) + b"t"
+
+
+def name(module, attribute):
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def ordered_dict(items=b""):
+    return name("collections", "OrderedDict") + b")R(" + items + b"u"
+
+
+def storage(kind, key, numel, view=None):
+    parts = (text("storage"), name("torch", kind), text(key), text("cpu"), integer(numel), view or b"")
+    return b"(" + b"".join(parts) + b"tQ"
+
+
+def tensor(stored, shape, stride, offset=0):
+    return (name("torch._utils", "_rebuild_tensor_v2") + b"(" + stored + integer(offset) + integers(shape)
+            + integers(stride) + b"\x89" + ordered_dict() + b"tR")
+
+
+def entry(key, value):
+    return text(key) + value
+
+
+def whole(body):
+    return b"\x80\x02" + body + b"."
+
+
+def zip_file(body, storages, byteorder=b"little", **options):
+    """The bytes of a file of torch >= 1.6: storages are {key: bytes}."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", **options) as archive:
+        archive.writestr("archive/data.pkl", whole(body))
+        archive.writestr("archive/byteorder", byteorder)
+        for key, data in storages.items():
+            archive.writestr(f"archive/data/{key}", data)
+        archive.writestr("archive/version", "3\n")
+    return stream.getvalue()
+
+
+def legacy_file(body, storages, magic=MAGIC, protocol=PROTOCOL, little_endian=True):
+    """The bytes of a file of an older torch: storages are [(key, element count, bytes)]."""
+    system = {"protocol_version": protocol, "little_endian": little_endian, "type_sizes": {"int": 4}}
+    start = b"".join(pickle.dumps(part, 2) for part in (magic, protocol, system))
+    keys = pickle.dumps([key for key, _, _ in storages], 2)
+    order = "<q" if little_endian else ">q"
+    contents = b"".join(struct.pack(order, count) + data for _, count, data in storages)
+    return start + whole(body) + keys + contents
+
+
+def floats(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def one_tensor(shape=(2,), stride=(1,), offset=0, kind="FloatStorage", numel=2):
+    return ordered_dict(entry("w", tensor(storage(kind, "0", numel), shape, stride, offset)))
+
+
+# ---------------------------------------------------------------- running the converter
+
+def read_safetensors(path):
+    """{name: (dtype, shape, bytes)}, and the metadata."""
+    with open(path, "rb") as stream:
+        size, = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(size))
+        data = stream.read()
+    metadata = header.pop("__metadata__")
+    return {key: (value["dtype"], tuple(value["shape"]), data[slice(*value["data_offsets"])])
+            for key, value in header.items()}, metadata
+
+
+class ConverterTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.source, self.target = self.path("in.pth"), self.path("out.safetensors")
+
+    def path(self, base):
+        return os.path.join(self.folder, base)
+
+    def run_converter(self, *options):
+        """main() in this process, which is much faster; an exception that it lets through fails the test."""
+        errors = io.StringIO()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
+            try:
+                code = converter.main([*options, self.source, self.target])
+            except SystemExit as usage:
+                code = usage.code
+        return Result(code, errors.getvalue())
+
+    def write(self, data):
+        with open(self.source, "wb") as stream:
+            stream.write(data)
+
+    def convert(self, data, *options):
+        """The tensors of the converted file."""
+        self.write(data)
+        result = self.run_converter("--overwrite", *options)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        return read_safetensors(self.target)[0]
+
+    def refuse(self, data, expected, code=4):
+        """Converting must fail with one line that has `expected`, and leave nothing behind."""
+        self.write(data)
+        result = self.run_converter()
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertIn(expected, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertEqual(os.listdir(self.folder), ["in.pth"])
+
+
+class Formats(ConverterTest):
+    values = floats(1, -2, 0.1, 3e38)
+
+    def test_both_formats_give_the_same_bytes(self):
+        body = ordered_dict(entry("b", tensor(storage("FloatStorage", "0", 4), (2, 2), (2, 1))))
+        expected = {"b": ("F32", (2, 2), self.values)}
+        self.assertEqual(self.convert(zip_file(body, {"0": self.values})), expected)
+        self.assertEqual(self.convert(legacy_file(body, [("0", 4, self.values)])), expected)
+        self.assertEqual(read_safetensors(self.target)[1], {"format": "pt", "converted_from": "in.pth"})
+
+    def test_big_endian_files_are_turned(self):
+        swapped = struct.pack(">4f", *struct.unpack("<4f", self.values))
+        body = one_tensor((4,), numel=4)
+        expected = {"w": ("F32", (4,), self.values)}
+        self.assertEqual(self.convert(zip_file(body, {"0": swapped}, b"big")), expected)
+        self.assertEqual(self.convert(legacy_file(body, [("0", 4, swapped)], little_endian=False)), expected)
+
+    def test_strided_offset_shared_scalar_and_empty_tensors_become_contiguous(self):
+        data = floats(*range(12))
+        shared = storage("FloatStorage", "0", 12)
+        body = ordered_dict(entry("transposed", tensor(shared, (4, 3), (1, 4)))
+                            + entry("tail", tensor(shared, (2,), (1,), 10))
+                            + entry("column", tensor(shared, (3,), (4,), 1))
+                            + entry("scalar", tensor(shared, (), (), 7))
+                            + entry("empty", tensor(shared, (0, 3), (3, 1)))
+                            + entry("last", tensor(shared, (2, 1, 3), (4, 99, 1), 5)))
+        expected = {"transposed": ("F32", (4, 3), floats(0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11)),
+                    "tail": ("F32", (2,), floats(10, 11)), "column": ("F32", (3,), floats(1, 5, 9)),
+                    "scalar": ("F32", (), floats(7)), "empty": ("F32", (0, 3), b""),
+                    "last": ("F32", (2, 1, 3), floats(5, 6, 7, 9, 10, 11))}
+        self.assertEqual(self.convert(zip_file(body, {"0": data})), expected)
+        self.assertEqual(self.convert(legacy_file(body, [("0", 12, data)])), expected)
+
+    def test_legacy_storage_views_read_their_part(self):
+        view = b"(" + text("view") + integer(1) + integer(2) + b"t"
+        body = ordered_dict(entry("w", tensor(storage("FloatStorage", "0", 4, view), (2,), (1,))))
+        self.assertEqual(self.convert(legacy_file(body, [("0", 4, self.values)])),
+                         {"w": ("F32", (2,), self.values[4:12])})
+
+    def test_doubles_are_rounded_halves_kept_and_integers_left_out(self):
+        kinds = {"DoubleStorage": struct.pack("<2d", 0.1, -1e-50), "HalfStorage": b"\0\x3c\1\0",
+                 "BFloat16Storage": b"\x80\x3f\1\x7f", "LongStorage": bytes(16), "BoolStorage": b"\0\1"}
+        body = ordered_dict(b"".join(entry(kind, tensor(storage(kind, kind, 2), (2,), (1,)))
+                                     for kind in kinds))
+        self.assertEqual(self.convert(zip_file(body, kinds)),
+                         {"DoubleStorage": ("F32", (2,), floats(0.1, -0.0)),
+                          "HalfStorage": ("F16", (2,), b"\0\x3c\1\0"),
+                          "BFloat16Storage": ("BF16", (2,), b"\x80\x3f\1\x7f")})
+
+    def test_checkpoints_and_wrapped_modules_are_unpacked(self):
+        plain = tensor(storage("FloatStorage", "0", 2), (2,), (1,))
+        rebuild = name("torch._utils", "_rebuild_parameter")
+        parameter = rebuild + b"(" + plain + b"\x88" + ordered_dict() + b"tR"
+        state = ordered_dict(entry("module.w", plain))
+        versions = b"}" + text("_metadata") + ordered_dict() + b"sb"   # an attribute of every state_dict
+        checkpoint = ordered_dict(entry("epoch", integer(3)) + entry("state_dict", state))
+        for body in (state, state + versions, checkpoint, b"}(" + entry("model", state) + b"u",
+                     b"}(" + entry("w", parameter) + b"u"):
+            self.assertEqual(self.convert(zip_file(body, {"0": floats(1, 2)})),
+                             {"w": ("F32", (2,), floats(1, 2))})
+
+    def test_heads_are_left_out_on_request(self):
+        stored = storage("FloatStorage", "0", 2)
+        body = ordered_dict(b"".join(entry(key, tensor(stored, (2,), (1,)))
+                                     for key in ("features.0.bias", "classifier.0.bias", "fc.bias")))
+        data = zip_file(body, {"0": floats(1, 2)})
+        self.assertEqual(list(self.convert(data)), ["features.0.bias", "classifier.0.bias", "fc.bias"])
+        self.assertEqual(list(self.convert(data, "--without-heads")), ["features.0.bias"])
+
+
+class Refusals(ConverterTest):
+    good = {"0": floats(1, 2)}
+
+    def test_a_pickle_that_names_anything_else_runs_nothing(self):
+        proof = self.path("proof")
+        command = name("os", "system") + b"(" + text("touch " + proof) + b"tR"
+        for module, attribute in (("os", "system"), ("builtins", "eval"), ("torch.nn.modules.conv", "Conv2d"),
+                                  ("torch", "load"), ("collections", "OrderedDict.fromkeys")):
+            body = name(module, attribute) + b"(" + text("touch " + proof) + b"tR"
+            self.refuse(zip_file(body, {}), f"names {module}.{attribute}, which is refused")
+            self.refuse(legacy_file(body, []), f"names {module}.{attribute}, which is refused")
+        stack_global = b"\x80\x04" + b"\x8c\x02os\x8c\x06system\x93(" + text("touch " + proof) + b"tR."
+        self.refuse(pickle.dumps(MAGIC, 2) + pickle.dumps(PROTOCOL, 2) + stack_global, "names os.system")
+        self.refuse(b"\x80\x02" + command + b".", "names os.system")
+        self.assertFalse(os.path.exists(proof))
+
+    def test_attributes_cannot_be_planted(self):
+        hidden = ordered_dict(entry("w", tensor(storage("FloatStorage", "0", 2), (2,), (1,))))
+        planted = hidden + b"}" + text("items") + integer(1) + b"sb"
+        self.assertEqual(list(self.convert(zip_file(planted, self.good))), ["w"])
+        os.remove(self.target)
+        on_marker = name("torch", "FloatStorage") + b"N}" + text("itemsize") + integer(1) + b"s\x86b"
+        self.refuse(zip_file(on_marker, {}), "damaged pickle")
+
+    def test_sizes_that_lie_are_refused(self):
+        self.refuse(zip_file(one_tensor((3,)), self.good), "reach beyond the 2 elements")
+        self.refuse(zip_file(one_tensor((2,), offset=1), self.good), "reach beyond")
+        self.refuse(zip_file(one_tensor((2,), (2,)), self.good), "reach beyond")
+        self.refuse(zip_file(one_tensor((1 << 40,), (0,)), self.good), "reach beyond")
+        self.refuse(zip_file(one_tensor((1 << 61, 8)), self.good), "makes no sense")
+        self.refuse(zip_file(one_tensor((-2,)), self.good), "makes no sense")
+        self.refuse(zip_file(one_tensor((2,), (-1,)), self.good), "makes no sense")
+        self.refuse(zip_file(one_tensor(numel=1 << 50), self.good), "has 8 bytes in data/0, expected")
+        self.refuse(zip_file(one_tensor(), {"0": floats(1)}), "has 4 bytes in data/0, expected 8")
+        self.refuse(zip_file(one_tensor(), {}), "has no member data/0")
+        self.refuse(legacy_file(one_tensor(), [("0", 1, floats(1))]), "1 elements in storage '0', expected 2")
+        self.refuse(legacy_file(one_tensor(), [("0", 1 << 60, floats(1, 2))]), "is truncated in storage '0'")
+        self.refuse(legacy_file(one_tensor(), [("0", -1, b"")]), "is truncated in storage '0'")
+        self.refuse(legacy_file(one_tensor(), []), "has 0 elements in storage '0', expected 2")
+        many = ordered_dict(b"".join(entry(f"w{i}", tensor(storage("FloatStorage", "0", 4000), (4000,), (1,)))
+                                     for i in range(30)))
+        self.refuse(zip_file(many, {"0": bytes(16000)}), "claims 480000 bytes of tensors")
+
+    def test_compressed_members_are_refused_unread(self):
+        bomb = zip_file(one_tensor(numel=1 << 22), {"0": bytes(1 << 24)}, compression=zipfile.ZIP_DEFLATED)
+        self.refuse(bomb, "compressed member")
+
+    def test_keys_are_no_paths(self):
+        with open(self.path("secret"), "wb") as stream:
+            stream.write(floats(1, 2))
+        body = ordered_dict(entry("w", tensor(storage("FloatStorage", "../../secret", 2), (2,), (1,))))
+        self.write(zip_file(body, {}))
+        self.assertIn("has no member data/../../secret", self.run_converter().stderr)
+        self.assertFalse(os.path.exists(self.target))
+
+    def test_pickles_that_ask_for_memory_are_refused(self):
+        self.refuse(zip_file(b"Nr\xff\xff\xff\x7f", {}), "absurd memo index")
+        self.refuse(zip_file(b"X\xff\xff\xff\xff", {}), "damaged pickle")
+        self.refuse(zip_file(b"(" * 1000000, {}), "damaged pickle")
+
+    def test_damage_is_reported_in_one_line(self):
+        data = zip_file(one_tensor((2000,), numel=2000), {"0": bytes(8000)})
+        flipped = bytearray(data)
+        flipped[data.index(bytes(8000)) + 4000] ^= 1
+        self.refuse(bytes(flipped), "damaged member data/0")
+        for length in (4, 50, len(data) // 2, len(data) - 10):
+            self.refuse(data[:length], "damaged or truncated zip file")
+        legacy = legacy_file(one_tensor(), [("0", 2, floats(1, 2))])
+        for length in range(1, len(legacy)):
+            self.refuse(legacy[:length], "in.pth: ")
+
+    def test_random_damage_never_ends_in_an_exception(self):
+        chance = random.Random(7)
+        for data in (zip_file(one_tensor(), self.good), legacy_file(one_tensor(), [("0", 2, floats(1, 2))])):
+            for _ in range(300):
+                damaged = bytearray(data)
+                for _ in range(chance.randint(1, 4)):
+                    damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+                self.write(bytes(damaged))
+                result = self.run_converter("--overwrite")
+                self.assertIn(result.returncode, (0, 4), result.stderr)
+
+    def test_other_files_are_named(self):
+        self.refuse(b"<!DOCTYPE html>" + bytes(100), "web page")
+        self.refuse(b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer")
+        self.refuse(struct.pack("<Q", 2) + b"{}", "safetensors file already")
+        self.refuse(b"", "no file of torch.save")
+        self.refuse(legacy_file(one_tensor(), [], magic=7), "not of torch.save")
+        self.refuse(zip_file(ordered_dict(entry("w", integer(1))), {}), "holds no state_dict")
+        self.refuse(zip_file(one_tensor(kind="LongStorage"), {"0": bytes(16)}), "no floating-point tensor")
+
+    def test_terminal_codes_of_a_file_do_not_reach_the_terminal(self):
+        body = ordered_dict(entry("\x1b[31m\nw", tensor(storage("FloatStorage", "0", 2), (3,), (1,))))
+        self.refuse(zip_file(body, self.good), "has ?[31m w of shape")
+
+
+class Output(ConverterTest):
+    good = zip_file(one_tensor(), {"0": floats(1, 2)})
+
+    def test_an_existing_file_is_replaced_only_on_request(self):
+        self.write(self.good)
+        with open(self.target, "w") as stream:
+            stream.write("precious")
+        self.assertEqual(self.run_converter().returncode, 8)
+        with open(self.target) as stream:
+            self.assertEqual(stream.read(), "precious")
+        self.assertEqual(self.run_converter("--overwrite").returncode, 0)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["in.pth", "out.safetensors"])
+
+    def test_the_script_runs_alone(self):
+        self.write(self.good)
+        command = [sys.executable, "-I", CONVERTER, "--", self.source, self.target]
+        first, second = (subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                         for _ in range(2))
+        self.assertEqual((first.returncode, first.stderr), (0, b""))
+        self.assertEqual(first.stdout.decode(), f"{self.target}: 1 tensors\n")
+        self.assertEqual((second.returncode, second.stdout), (8, b""))
+        self.assertIn(b"out.safetensors: exists already; --overwrite replaces it", second.stderr)
+
+    def test_exit_codes(self):
+        self.assertEqual(self.run_converter().returncode, 4)   # no input
+        self.write(self.good)
+        self.assertEqual(self.run_converter("--no-such-option").returncode, 2)
+        self.target = self.source
+        self.assertEqual(self.run_converter("--overwrite").returncode, 2)
+        self.target = self.path("no/out")
+        result = self.run_converter()
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (8, 1))
+        self.assertIn("no/out: cannot be written", result.stderr)
+
+
+@unittest.skipIf(torch is None, "SKIP: torch cannot be imported; its own files are not tested")
+class Torch(ConverterTest):
+    def check(self, saved, expected):
+        for new in (True, False):
+            torch.save(saved, self.source, _use_new_zipfile_serialization=new)
+            result = self.run_converter("--overwrite")
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            tensors, _ = read_safetensors(self.target)
+            self.assertEqual(list(tensors), list(expected))
+            for key, value in expected.items():
+                integers_of_size = torch.int16 if value.element_size() == 2 else torch.int32
+                bits = value.detach().contiguous().view(integers_of_size).numpy().tobytes()
+                self.assertEqual(tensors[key][1:], (tuple(value.shape), bits), key)
+
+    def test_a_network_with_batch_norms(self):
+        net = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.BatchNorm2d(5), torch.nn.Linear(4, 2))
+        state = net.state_dict()
+        expected = {key: value for key, value in state.items() if "num_batches" not in key}
+        self.check(state, expected)
+        self.check({"epoch": 3, "lr": 0.1, "state_dict": state}, expected)
+        self.check(dict(net.named_parameters()), dict(net.named_parameters()))
+        self.check(torch.nn.DataParallel(net).state_dict(), expected)
+
+    def test_types_and_strides(self):
+        x = torch.randn(4, 6, 3, 5)
+        state = {"half": x.half(), "bfloat16": x.bfloat16(), "transposed": x.transpose(0, 2),
+                 "sliced": x[1:3, ::2, :, 1:], "channels_last": x.to(memory_format=torch.channels_last),
+                 "half_turned": x.half().permute(3, 1, 0, 2), "scalar": torch.tensor(1.5),
+                 "empty": torch.zeros(0, 3), "tied": x}
+        self.check(state, state)
+        self.check({"double": x.double() / 3}, {"double": (x.double() / 3).float()})
+
+    def test_a_whole_module_is_refused(self):
+        torch.save(torch.nn.Linear(2, 2), self.source)
+        result = self.run_converter()
+        self.assertEqual(result.returncode, 4)
+        self.assertIn("names torch.nn.modules.linear.Linear, which is refused", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)   # which prints the reason of a skip

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Tests of tools/gpu_check.sh in a tree of its own, where `make` and the programs that it builds are scripts.
+
+    python3 tests/tools/test_gpu_check.py
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+class GpuCheck(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.tree = pathlib.Path(folder.name)
+        (self.tree / "tools").mkdir()
+        (self.tree / "programs").mkdir()
+        for tool in ("gpu_check.sh", "cuda_toolkit.sh"):
+            shutil.copy(ROOT / "tools" / tool, self.tree / "tools")
+        self.script("programs/make", "exit 0")
+        self.script("build/emulator/ladder", "exit 0")
+
+    def script(self, path, text):
+        path = self.tree / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def check(self, *words, status=0, **variables):
+        environment = dict(os.environ, PATH=f"{self.tree / 'programs'}:{os.environ['PATH']}", **variables)
+        result = subprocess.run(["bash", str(self.tree / "tools" / "gpu_check.sh"), *words], env=environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+        self.output, self.errors = result.stdout, result.stderr
+
+    def parts(self):
+        return json.loads((self.tree / "build/gpu_check/result.json").read_text())["parts"]
+
+    def test_mistakes_are_one_line(self):
+        for words in (["--what"], ["no_such_part"]):
+            self.check(*words, status=2)
+            self.assertEqual(len(self.errors.splitlines()), 1)
+        self.script("programs/nvidia-smi", "exit 1")
+        self.check("tests", status=5)
+        self.assertIn("there is no GPU here", self.errors)
+
+    def test_what_passed_is_not_repeated_and_what_failed_is(self):
+        self.script("programs/make", "echo an error of the compiler; exit 2")
+        self.check("--emulator", "build", "ladder", "racecheck", status=1)
+        self.assertIn("FAILED     build", self.output)
+        self.assertIn("an error of the compiler", self.output)  # the end of the log
+        self.assertIn("passed     ladder", self.output)
+        self.assertIn("skipped    racecheck", self.output)
+        self.assertEqual({name: part["status"] for name, part in self.parts().items()},
+                         {"build": "FAILED", "ladder": "passed", "racecheck": "skipped"})
+
+        self.script("programs/make", "exit 0")
+        self.script("build/emulator/cuda_backend_tests", "exit 3")
+        self.check("--emulator", status=1)  # all that have not passed: the programs of these are not there
+        self.assertIn("passed     build", self.output)
+        self.assertIn("FAILED     tests", self.output)
+        self.assertNotIn("ladder", self.output)
+        self.assertNotIn("racecheck", self.output)
+
+    def test_figures_of_a_part_go_into_the_result_and_out(self):
+        self.script("build/emulator/swag", """echo '{"op":"add_forward","ms":0.5}'; echo '{"op":"scale","ms":0.25}'""")
+        out = self.tree / "out"
+        out.mkdir()
+        self.check("--emulator", "ops_vgg19", OUT=str(out))
+        result = json.loads((out / "result.json").read_text())
+        self.assertEqual(result["parts"]["ops_vgg19"]["result"], [{"op": "add_forward", "ms": 0.5}, {"op": "scale", "ms": 0.25}])
+        self.assertEqual(result["device"], "emulator")
+        self.assertTrue((out / "logs.txt").exists())
+
+    def test_losses_that_do_not_agree_fail(self):
+        losses = 'while [ "$1" != --log ]; do [ "$1" = --device ] && device=$2; shift; done\n' \
+                 '[ $device = cpu ] && loss=100 || loss=%s\n' \
+                 'echo "{\\"loss\\": 500}" > "$2"; echo "{\\"loss\\": $loss}" >> "$2"'
+        self.script("build/emulator/swag", losses % 102)
+        self.check("--emulator", "agreement")
+        self.assertEqual(self.parts()["agreement"]["result"]["vgg19"], {"cpu": 100, "device": 102, "ratio": 1.02})
+        self.script("build/emulator/swag", losses % 96)
+        self.check("--emulator", "agreement", status=1)
+        self.script("build/emulator/swag", losses % "NaN")
+        self.check("--emulator", "agreement", status=1)
+
+    def test_a_part_without_time_waits(self):
+        self.check("--emulator", "ladder", status=1, MINUTES="0")
+        self.assertIn("later   ladder", self.output)
+        self.script("build/emulator/ladder", "exec sleep 60")
+        self.script("programs/timeout", 'shift; exec /usr/bin/timeout 1 "$@"')
+        self.check("--emulator", "ladder", status=1)
+        self.assertIn("unfinished ladder", self.output)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,236 @@
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <set>
+
+#include "src/network/graph.h"
+#include "src/weights/model_files.h"
+#include "src/weights/sha256.h"
+#include "src/weights/subprocess.h"
+#include "src/weights/weights.h"
+#include "tests/weights/weight_files.h"
+
+using namespace swag;
+using swag::test::contains;
+using swag::test::error_text;
+using swag::test::read_text;
+using swag::test::TemporaryFolder;
+using swag::test::write_text;
+
+namespace {
+
+std::string digest(const std::string& text, size_t chunk) {
+  Sha256 hash;
+  for (size_t i = 0; i < text.size(); i += chunk) hash.update(&text[i], std::min(chunk, text.size() - i));
+  return hash.finish();
+}
+
+/// A shell script that stands in for curl or Python; it notes its arguments in PATH.log.
+std::string script(const std::string& path, const std::string& body) {
+  write_text(path, "#!/bin/sh\necho \"$@\" >> \"$0.log\"\n" + body + "\n");
+  chmod(path.c_str(), 0700);
+  return path;
+}
+
+/// A "published" file of 10,000 zero bytes, the tools to get it, and a folder to put it into.
+struct FetchFixture {
+  FetchFixture() {
+    const Graph graph = make_network("vgg11");
+    save_weights(tools.file("converted"), splitmix_weights(graph, 1), graph);
+    options.tools.curl = script(
+        tools.file("curl"), "while [ \"$1\" != --output ]; do shift; done; head -c 10000 /dev/zero > \"$2\"");
+    options.tools.python =
+        script(tools.file("python"), "for last; do :; done; cp '" + tools.file("converted") + "' \"$last\"");
+    options.tools.converter = "convert_weights.py";
+  }
+  std::string fetch() { return fetch_model(file, models.path(), options); }
+  std::string fetch_error() {
+    return error_text([&] { fetch(); });
+  }
+  std::vector<std::string> left() const {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(models.path())) {
+      names.insert(entry.path().filename().string());
+    }
+    return {names.begin(), names.end()};
+  }
+
+  TemporaryFolder models, tools;
+  FetchOptions options;
+  ModelFile file{"vgg11",    "vgg11", "vgg11-95b532cc.pth", "https://example.org/vgg11-95b532cc.pth", 10000,
+                 "95b532cc", ""};
+};
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("sha256 equals the standard's examples, however the input is cut") {
+  const std::string two_blocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+  for (size_t chunk : {1, 7, 64, 1000}) {
+    CAPTURE(chunk);
+    CHECK(digest("", chunk) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    CHECK(digest("abc", chunk) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    CHECK(digest(two_blocks, chunk) == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    CHECK(digest(std::string(1000000, 'a'), chunk) ==
+          "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  }
+  const TemporaryFolder folder;
+  write_text(folder.file("f"), std::string(3000000, 'x'));
+  CHECK(sha256_file(folder.file("f")) == digest(std::string(3000000, 'x'), 64));
+  CHECK(contains(error_text([&] { sha256_file(folder.file("no")); }), "4: "));
+}
+
+TEST_CASE("every published file is of a network that exists and carries its checksum in its name") {
+  std::set<std::string> names, networks;
+  for (const ModelFile& file : model_files()) {
+    CAPTURE(file.name);
+    names.insert(file.name);
+    networks.insert(file.network);
+    CHECK(make_network(file.network).network == file.network);
+    CHECK(file.file == file.network + "-" + file.sha256_prefix + ".pth");
+    CHECK(file.url == "https://download.pytorch.org/models/" + file.file);
+    CHECK(file.sha256_prefix.size() == 8);
+    int64_t bytes = 0;  // the file holds little else than these
+    for (const StateEntry& entry : make_network(file.network).state) {
+      int64_t size = file.name == "wide_resnet50_2" ? 2 : 4;  // that one is published in half precision
+      for (int dimension : entry.shape) size *= dimension;
+      bytes += size;
+    }
+    CHECK(file.bytes >= bytes);
+    CHECK(file.bytes <= bytes + 1500 * static_cast<int64_t>(make_network(file.network).state.size()));
+  }
+  CHECK(names.size() == model_files().size());
+  CHECK(networks.size() == network_names().size() - 1);  // nobody trained a NoResNet
+  CHECK(find_model_file("resnet50").sha256_prefix == "0676ba61");
+  CHECK(contains(error_text([] { find_model_file("vgg20"); }),
+                 "2: no published weights are known for 'vgg20'"));
+}
+
+TEST_CASE("a program's exit code and complaints come back") {
+  const ProgramResult failed = run_program({"sh", "-c", "echo lost; echo first >&2; echo last >&2; exit 7"});
+  CHECK(failed.found);
+  CHECK(failed.exit_code == 7);
+  CHECK(failed.errors == "first\nlast");
+  CHECK(run_program({"sh", "-c", "kill -9 $$"}).exit_code == 137);
+  CHECK(run_program({"sh", "-c", "test \"$1\" = 'a b;$(c)'", "sh", "a b;$(c)"}).exit_code == 0);
+  CHECK_FALSE(run_program({"no-such-program-anywhere"}).found);
+  CHECK(run_program({"sh", "-c", "yes | head -c 100000 >&2"}).errors.size() <= 4096);
+}
+
+TEST_CASE("an exception while waiting ends the program") {
+  const TemporaryFolder folder;
+  const std::string body = "echo $$ > '" + folder.file("pid") + "'; exec sleep 100";
+  int ticks = 0;
+  CHECK_THROWS_AS(run_program({"sh", "-c", body},
+                              [&] {
+                                if (++ticks == 3) throw std::runtime_error("enough");
+                              }),
+                  std::runtime_error);
+  const int pid = std::stoi("0" + read_text(folder.file("pid")));
+  REQUIRE(pid > 0);
+  CHECK(kill(pid, 0) != 0);
+}
+
+TEST_CASE("a fetched file is checked, converted, and there only as safetensors") {
+  FetchFixture fixture;
+  int64_t total = 0;
+  fixture.options.progress = [&](int64_t done, int64_t all) {
+    CHECK(done <= all);
+    total = all;
+  };
+  const std::string path = fixture.fetch();
+  CHECK(path == fixture.models.file("vgg11.safetensors"));
+  CHECK(fixture.left() == Names{"vgg11.safetensors"});
+  CHECK(total == 10000);
+  const std::string curl = read_text(fixture.tools.file("curl.log"));
+  CHECK(contains(curl, "--proto =https --proto-redir =https"));
+  CHECK(contains(curl,
+                 "--continue-at - --output " + fixture.models.file("vgg11-95b532cc.pth.part") + " https://"));
+  CHECK(fixture.fetch() == path);  // checked, not fetched again
+  CHECK(read_text(fixture.tools.file("curl.log")) == curl);
+  write_text(path, "damaged");
+  CHECK(contains(fixture.fetch_error(), "vgg11.safetensors: is no safetensors file"));
+}
+
+TEST_CASE("a fetched file is kept on request and found again") {
+  FetchFixture fixture;
+  fixture.options.keep = true;
+  fixture.fetch();
+  CHECK(fixture.left() == Names{"vgg11-95b532cc.pth", "vgg11.safetensors"});
+  std::filesystem::remove(fixture.models.file("vgg11.safetensors"));
+  fixture.options.tools.curl = "no-such-curl";
+  CHECK(fixture.fetch_error().empty());
+}
+
+TEST_CASE("a download that is not the published file is removed and never converted") {
+  FetchFixture fixture;
+  SUBCASE("other bytes") {
+    fixture.file.sha256_prefix = "00000000";
+    CHECK(contains(fixture.fetch_error(), "has the SHA-256 95b532cc"));
+  }
+  SUBCASE("another size") {
+    fixture.file.bytes = 50000;
+    CHECK(contains(fixture.fetch_error(), "has 10000 bytes, expected about 50000"));
+  }
+  CHECK(fixture.left().empty());
+  CHECK(read_text(fixture.tools.file("python.log")).empty());
+}
+
+TEST_CASE("what goes wrong while fetching is said with the way out, and the download is not lost") {
+  FetchFixture fixture;
+  SUBCASE("no curl") {
+    fixture.options.tools.curl = "no-such-curl";
+    const std::string error = fixture.fetch_error();
+    CHECK(contains(error,
+                   "4: curl is not installed; by hand: download https://example.org/vgg11-95b532cc.pth"));
+    CHECK(contains(error,
+                   "`swag model convert vgg11-95b532cc.pth " + fixture.models.file("vgg11.safetensors")));
+  }
+  SUBCASE("no network") {
+    script(fixture.options.tools.curl, "echo 'curl: (6) Could not resolve host' >&2; exit 6");
+    CHECK(contains(fixture.fetch_error(),
+                   "4: cannot download vgg11-95b532cc.pth: curl: (6) Could not resolve host; by hand: "));
+  }
+  SUBCASE("a full disk") {
+    script(fixture.options.tools.curl, "echo 'curl: (23) no space' >&2; exit 23");
+    CHECK(fixture.fetch_error().rfind("8: ", 0) == 0);
+  }
+  SUBCASE("an interrupt") {
+    script(fixture.options.tools.curl, "kill -INT $$");
+    CHECK(fixture.fetch_error() == "130: download interrupted; the same command continues it");
+  }
+  SUBCASE("no Python") {
+    fixture.options.tools.python = "no-such-python";
+    CHECK(
+        contains(fixture.fetch_error(), "4: no-such-python is not installed; run tools/convert_weights.py"));
+    CHECK(fixture.left() == Names{"vgg11-95b532cc.pth"});
+  }
+  SUBCASE("a converter that refuses") {
+    script(fixture.options.tools.python, "echo 'convert_weights.py: f: names os.system' >&2; exit 4");
+    CHECK(fixture.fetch_error() == "4: f: names os.system");
+  }
+  SUBCASE("a converter that writes nonsense") {
+    script(fixture.options.tools.python, "for last; do :; done; echo nonsense > \"$last\"");
+    CHECK(contains(fixture.fetch_error(), "is no safetensors file"));
+    CHECK(fixture.left() == Names{"vgg11-95b532cc.pth"});
+  }
+  SUBCASE("no folder") {
+    CHECK(error_text([&] { fetch_model(fixture.file, "/no/such", fixture.options); }) ==
+          "8: /no/such: no such folder");
+  }
+  SUBCASE("another file of that name") {
+    write_text(fixture.models.file("vgg11-95b532cc.pth"), std::string(10000, '1'));
+    CHECK(contains(fixture.fetch_error(), "remove it and try again"));
+    CHECK(fixture.left() == Names{"vgg11-95b532cc.pth"});
+  }
+}
+
+TEST_CASE("the converter is found in the first folder that has it") {
+  const TemporaryFolder first, second;
+  write_text(second.file("convert_weights.py"), "");
+  CHECK(find_converter({first.path(), second.path()}) == second.file("convert_weights.py"));
+  CHECK(contains(error_text([&] { find_converter({first.path()}); }),
+                 "4: convert_weights.py is not in " + first.path()));
+}
