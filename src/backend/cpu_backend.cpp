@@ -12,8 +12,8 @@
 #include "kernels/content_loss.h"
 #include "kernels/cpu/thread_pool.h"
 #include "src/backend/arguments.h"
-#include "src/backend/host_memory.h"
 #include "src/support/error.h"
+#include "src/support/host_memory.h"
 
 // OpenBLAS's own; weak, so that another CBLAS, whose threads its owner must limit, links too.
 extern "C" __attribute__((weak)) void openblas_set_num_threads(int threads);

@@ -2,8 +2,8 @@
 #include <sched.h>
 
 #include "src/backend/backend.h"
-#include "src/backend/host_memory.h"
 #include "src/support/error.h"
+#include "src/support/host_memory.h"
 #include "tests/backend/backend_cases.h"
 
 using namespace swag;

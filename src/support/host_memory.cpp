@@ -1,4 +1,4 @@
-#include "src/backend/host_memory.h"
+#include "src/support/host_memory.h"
 
 #include <unistd.h>
 
