@@ -1,9 +1,10 @@
 #!/bin/sh
 # Looks for what the build needs and installs what is missing with apt (with sudo when not root). On a system
 # without apt it says what to install and stops.
-#   CXX        the compiler to ask, g++ unless set
+#   CXX        the compiler to ask, g++ unless set; "ccache g++" is one too
 #   BLAS_LIBS  how to link a CBLAS, -lopenblas unless set
 # With the argument "emulator" also what runs CUDA kernels without a GPU.
+# shellcheck disable=SC2086  # a compiler and its options are words
 set -eu
 compiler=${CXX:-g++}
 blas=${BLAS_LIBS:--lopenblas}
@@ -11,18 +12,18 @@ blas=${BLAS_LIBS:--lopenblas}
 
 want=${1:-}  # "emulator": what only the emulator needs, too
 
-has_header() { printf '#include <%s>\n' "$1" | "$compiler" -std=c++17 -x c++ -E - >/dev/null 2>&1; }
+has_header() { printf '#include <%s>\n' "$1" | $compiler -std=c++17 -x c++ -E - >/dev/null 2>&1; }
 has_blas() {
   probe=$(mktemp)
   printf '#include <cblas.h>\nint main() { return cblas_sdot(0, nullptr, 1, nullptr, 1) != 0; }\n' |
-    "$compiler" -x c++ - -o "$probe" $blas >/dev/null 2>&1 && found=yes || found=no
+    $compiler -x c++ - -o "$probe" $blas >/dev/null 2>&1 && found=yes || found=no
   rm -f "$probe"
   [ "$found" = yes ]
 }
 
 find_missing() {
   missing=
-  command -v "$compiler" >/dev/null 2>&1 || {
+  command -v "${compiler##* }" >/dev/null 2>&1 || {
     case $compiler in *clang*) missing="$missing clang" ;; *) missing="$missing g++" ;; esac
   }
   command -v python3 >/dev/null 2>&1 || missing="$missing python3"
