@@ -1,5 +1,5 @@
 // Content loss, eq. (3) and (12), on smoothed maps: loss = sum (s - target)^2; the factors are
-// src/objective/losses' business.
+// src/objective/content_loss's business.
 #pragma once
 #include <cstdint>
 

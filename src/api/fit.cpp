@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "src/objective/losses.h"
+#include "src/objective/objective.h"
 #include "src/run/plan.h"
 #include "src/support/error.h"
 #include "src/weights/fitted.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "src/network/executor.h"
-#include "src/objective/losses.h"
+#include "src/objective/objective.h"
 
 namespace swag {
 

@@ -10,6 +10,9 @@ namespace swag {
 enum class Smoothing { kNone, kSoftmax, kChannel, kScale };
 enum class LossMode { kPaper, kAuthors, kBalanced };
 
+/// What the loss `balanced` divides by is this at least.
+constexpr double kDenominatorFloor = 1e-30;
+
 /// The numbers each option may have.
 namespace ranges {
 constexpr Range kWeight{0, 1e30};

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/objective/losses.h"
+#include "src/objective/smoothing.h"
 
 namespace swag {
 namespace {

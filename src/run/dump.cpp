@@ -83,21 +83,20 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
                           channels_first(download_values(backend, gradient), gradient.shape)});
   dump.entries.push_back({"content_loss", {1}, {losses.content}});
   dump.entries.push_back({"total_loss", {1}, {losses.total}});
-  const std::vector<Objective::Tap>& taps = evaluation.objective().taps();
+  const std::vector<Tap>& taps = evaluation.objective().taps();
   for (size_t t = 0; t < taps.size(); ++t) {
-    const Objective::Tap& tap = taps[t];
+    const Tap& tap = taps[t];
     dump.entries.push_back({"temperature." + tap.name, {1}, {tap.smoothing.temperature}});
     if (tap.style < 0) continue;
-    const Objective::GramStatistics gram = evaluation.objective().gram_statistics(static_cast<int>(t));
+    const GramLoss::Statistics gram = evaluation.objective().gram_statistics(static_cast<int>(t));
     dump.entries.push_back({"style_loss." + tap.name, {1}, {losses.style_taps[tap.style]}});
     dump.entries.push_back({"gram_stats." + tap.name, {3}, {gram.max, gram.norm, gram.trace}});
   }
   visit_features(deeper ? *deeper : network, x.tensor, trunk, [&](int index, const Tensor& f) {
     const std::string& name = graph.nodes[trunk[index]].tap;
     dump.entries.push_back({"feature_stats." + name, {4}, feature_statistics(download_values(backend, f))});
-    const bool style = std::any_of(taps.begin(), taps.end(), [&](const Objective::Tap& tap) {
-      return tap.style >= 0 && tap.name == name;
-    });
+    const bool style = std::any_of(taps.begin(), taps.end(),
+                                   [&](const Tap& tap) { return tap.style >= 0 && tap.name == name; });
     if (style) dump.entries.push_back({"entropy." + name, {1}, {backend.softmax_entropy(f, 1.0)}});
   });
   return dump;

@@ -6,7 +6,7 @@
 
 #include "src/backend/backend.h"
 #include "src/image/image.h"
-#include "src/objective/losses.h"
+#include "src/objective/objective.h"
 #include "src/run/stylizer.h"
 
 namespace swag {

@@ -37,7 +37,7 @@ int64_t bytes_needed(const PreparedNetwork& network, const StylizeOptions& optio
   Executor executor(network, size.h, size.w, objective.nodes(), true, plan);
   std::vector<Shape> shapes;
   int64_t targets = 0;
-  for (const Objective::Tap& tap : objective.taps()) {
+  for (const Tap& tap : objective.taps()) {
     const Shape shape = executor.shape(tap.node);
     shapes.push_back(shape);
     if (tap.style >= 0) targets += int64_t{shape.c} * shape.c * 8;

@@ -152,25 +152,6 @@ TEST_CASE("a gradient that is already there is added to") {
   for (int i = 0; i < 4; ++i) CHECK(near(sum[i], 10 * (i + 1) + once[i]));
 }
 
-TEST_CASE("an auto temperature gives the wanted entropy") {
-  const std::unique_ptr<Backend> backend = make_cpu_backend(1);
-  const Shape shape{9, 11, 6};
-  OwnedTensor a(*backend, kDouble, shape), b(*backend, kDouble, shape);
-  upload_values(*backend, a.tensor, test::random_vector<double>(shape.count(), 1, 0, 200));
-  upload_values(*backend, b.tensor, test::random_vector<double>(shape.count(), 2, 0, 3));
-  for (double target : {0.3, 0.9, 0.99, 0.9999}) {
-    CAPTURE(target);
-    const double t = find_temperature(*backend, {a.tensor}, Smoothing::kSoftmax, target);
-    CHECK(std::abs(backend->softmax_entropy(a.tensor, t) - target) < 1e-12);
-    const double both = find_temperature(*backend, {a.tensor, b.tensor}, Smoothing::kSoftmax, target);
-    const double mean =
-        (backend->softmax_entropy(a.tensor, both) + backend->softmax_entropy(b.tensor, both)) / 2;
-    CHECK(std::abs(mean - target) < 1e-12);
-    const double channel = find_temperature(*backend, {a.tensor}, Smoothing::kChannel, target);
-    CHECK(std::abs(backend->softmax_channel_entropy(a.tensor, channel) - target) < 1e-12);
-  }
-}
-
 TEST_CASE("a flat map has no auto temperature and keeps T = 1") {
   ObjectiveOptions options = one_tap(LossMode::kBalanced);
   options.smoothing = Smoothing::kSoftmax;
@@ -179,42 +160,6 @@ TEST_CASE("a flat map has no auto temperature and keeps T = 1") {
   const OwnedTensor flat = bench.map({2, 2, 2}, std::vector<double>(8, 3.0));
   CHECK(!bench.objective().settle_temperature(0, {flat.tensor}));
   CHECK(bench.objective().taps()[0].smoothing.temperature == 1);
-}
-
-TEST_CASE("layer names and weights that do not fit are refused") {
-  const std::unique_ptr<Backend> backend = make_cpu_backend(1);
-  const Graph graph = make_network("resnet18");
-  const auto build = [&](const ObjectiveOptions& options) {
-    return Objective(*backend, graph, kDouble, options);
-  };
-  ObjectiveOptions options;
-  options.style_layers = {"conv1", "layer2"};
-  options.style_layer_weights = {1};
-  CHECK_THROWS_WITH_AS(build(options), doctest::Contains("--style-layer-weights has 1 numbers for 2 layers"),
-                       Error);
-  options.style_layer_weights = {0, 0};
-  CHECK_THROWS_WITH_AS(build(options), doctest::Contains("all 0"), Error);
-  options.style_layer_weights = {};
-  options.style_layers = {"layer2", "layer2.1"};
-  CHECK_THROWS_WITH_AS(build(options), doctest::Contains("names layer2.1 twice"), Error);
-  options.style_layers = {"conv1"};
-  options.smoothing = Smoothing::kScale;
-  options.smoothing_layers = {"layer4"};
-  CHECK_THROWS_WITH_AS(build(options), doctest::Contains("which is no style or content layer"), Error);
-}
-
-TEST_CASE("only the named layers are smoothed") {
-  const std::unique_ptr<Backend> backend = make_cpu_backend(1);
-  const Graph graph = make_network("resnet50");
-  ObjectiveOptions options;
-  options.smoothing = Smoothing::kScale;
-  options.temperature = 1000;
-  options.smoothing_layers = {"layer3", "layer4"};
-  const Objective objective(*backend, graph, kDouble, options);
-  for (const Objective::Tap& tap : objective.taps()) {
-    const bool deep = tap.name == "layer3.5" || tap.name == "layer4.2";
-    CHECK(tap.smoothing.mode == (deep ? Smoothing::kScale : Smoothing::kNone));
-  }
 }
 
 }  // namespace

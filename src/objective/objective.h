@@ -1,14 +1,13 @@
 // The objective: content, style and total-variation losses on smoothed features, and their gradients at the
-// taps.
+// taps. What each loss measures at one tap is in content_loss.h and gram_loss.h; here they are weighted.
 //
-// For a tap with map F (m positions, d channels) S = smooth(F) (kernels/softmax.h) and A = S^T S / m
-// (kernels/gram.h). Subscripts: x the image, c content, s style; k = 1 / (d m_x) for the softmax over the
-// layer, 1 otherwise.
+// For a tap with map F (m positions, d channels) S = smooth(F) (smoothing.h) and A = S^T S / m (gram_loss.h).
+// Subscripts: x the image, c content, s style; k = 1 / (d m_x) for the softmax over the layer, 1 otherwise.
 //
-//   loss      content                              style, tap l with weight w_l
-//   paper     k^2 / 2 sum (S_x - S_c)^2            w_l k^4 / (4 d^2) ||A_x - A_s||_F^2      eq. (12), (13)
-//   authors   k^2 mean (S_x - S_c)^2               w_l k^4 / d^2 mean (A_x - A_s)^2         their released
-//   code balanced  mean (S_x - S_c)^2 / var(S_c)        w_l / sum(w) mean (A_x - A_s)^2 / mean A_s^2
+//   loss      content                           style, tap l with weight w_l
+//   paper     k^2 / 2 sum (S_x - S_c)^2         w_l k^4 / (4 d^2) ||A_x - A_s||_F^2       eq. (12), (13)
+//   authors   k^2 mean (S_x - S_c)^2            w_l k^4 / d^2 mean (A_x - A_s)^2          their code
+//   balanced  mean (S_x - S_c)^2 / var(S_c)     w_l / sum(w) mean (A_x - A_s)^2 / mean A_s^2
 //
 //   total = content_weight * content (the weighted mean of the content taps) + style_weight * sum of style
 //         + tv_weight * mean squared difference of neighbouring pixels
@@ -17,13 +16,14 @@
 // backward pass asks for it, add_image_gradient(), losses(). Denominators and temperatures are fixed by the
 // targets.
 #pragma once
-#include <memory>
-#include <string>
 #include <vector>
 
 #include "src/backend/arena.h"
 #include "src/network/graph.h"
+#include "src/objective/content_loss.h"
+#include "src/objective/gram_loss.h"
 #include "src/objective/options.h"
+#include "src/objective/taps.h"
 
 namespace swag {
 
@@ -35,27 +35,11 @@ struct LossValues {
   std::vector<double> style_taps;  // per style tap, with an equal weight for every tap
 };
 
-/// Smoothing with its temperature settled.
-struct TapSmoothing {
-  Smoothing mode = Smoothing::kNone;
-  double temperature = 1;
-};
-
 class Objective {
  public:
   /// Resolves names and weights. Throws Error(kUsage).
   Objective(Backend& backend, const Graph& graph, DType dtype, const ObjectiveOptions& options);
 
-  /// One tap of the objective: style, content or both.
-  struct Tap {
-    std::string name;
-    int node = 0;
-    int style = -1;  // index among the style taps, -1: not one
-    bool content = false;
-    double style_weight = 0;    // w_l
-    double content_weight = 0;  // its share of the content loss, they sum to 1
-    TapSmoothing smoothing;
-  };
   const std::vector<Tap>& taps() const { return taps_; }
   std::vector<int> nodes() const;  // of the taps, for the executor
   int deepest() const;             // node
@@ -68,7 +52,7 @@ class Objective {
   }
   /// Settles an auto temperature from the style images' maps. Returns false for flat maps, whose T is 1.
   bool settle_temperature(int tap, const std::vector<Tensor>& style_maps);
-  /// Adds weight * A of a style image's map to the target of a style tap.
+  /// Adds a style image's map to the target of a style tap, with its weight among the style images.
   void add_style(int tap, const Tensor& f, double weight);
   /// Keeps the smoothed map of the content image.
   void set_content(int tap, const Tensor& f);
@@ -87,27 +71,21 @@ class Objective {
   /// After all of these: the one read-back of an evaluation, with the optimiser's report if it is wanted.
   LossValues losses(GradientReport* report = nullptr) const;
 
-  /// ||G||_F, largest entry and trace of the last accumulated Gram matrix of a style tap: G = m A.
-  struct GramStatistics {
-    double max = 0, norm = 0, trace = 0;
-  };
-  GramStatistics gram_statistics(int tap) const;
+  /// Of the last accumulated Gram matrix of a style tap.
+  GramLoss::Statistics gram_statistics(int tap) const { return states_[tap].style.statistics(*arena_); }
 
  private:
   struct TapState {
-    Shape shape;                                      // of the image's map
-    Buffer target;                                    // (d, d) float64: sum of weighted A_s
-    double target_mean_square = 0;                    // mean A_s^2, floored
-    OwnedTensor content;                              // S_c
-    double content_variance = 1;                      // var(S_c), floored
-    int gram = -1, difference = -1, statistics = -1;  // arena pieces
+    GramLoss style;
+    ContentLoss content;
+    Shape shape;          // of the image's map
+    int statistics = -1;  // of the softmax over the layer; arena piece
   };
 
-  Tensor smooth(int tap, const Tensor& f, void* memory, SoftmaxStatistics* statistics);
-  double style_factor(
-      int tap) const;  // of ||A_x - A_s||_F^2 in this tap's share of the style loss, w_l included
-  double content_factor(int tap) const;  // of sum (S_x - S_c)^2 in the content loss
+  double style_factor(int tap) const;    // of the style sum in this tap's share of the loss, w_l included
+  double content_factor(int tap) const;  // of the content sum in the content loss
   double k(int tap) const;
+  double* scalars(int tap) const;
   int64_t scalar_count() const;
 
   Backend* backend_;
@@ -121,9 +99,5 @@ class Objective {
   const Arena* arena_ = nullptr;
   int smooth_scratch_ = -1, seed_scratch_ = -1, workspace_ = -1, scalars_ = -1;
 };
-
-/// The T at which the mean over the maps of the normalised entropy of softmax(F / T) is `target`; 0 for flat
-/// maps.
-double find_temperature(Backend& backend, const std::vector<Tensor>& maps, Smoothing mode, double target);
 
 }  // namespace swag
