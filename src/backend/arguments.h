@@ -6,6 +6,7 @@
 #include "kernels/add.h"
 #include "kernels/batch_norm.h"
 #include "kernels/concat.h"
+#include "kernels/gather.h"
 #include "kernels/gram.h"
 #include "kernels/lbfgs/lbfgs.h"
 #include "kernels/normalize.h"
@@ -55,6 +56,12 @@ inline AddParams add_params(const Tensor& y, const Tensor& a, const Tensor& b) {
 }
 inline CopyChannelsParams copy_channels_params(const Tensor& x, const Tensor& y) {
   return {y.pixels(), y.shape.c, x.pitch, y.pitch};
+}
+/// `some` has positions of `map`.
+inline GatherParams gather_params(const Tensor& some, [[maybe_unused]] const Tensor& map) {
+  assert(some.dtype == map.dtype && some.dense() && map.dense());
+  assert(some.shape.c == map.shape.c && some.pixels() <= map.pixels());
+  return {some.pixels(), some.shape.c};
 }
 template <typename T>
 LbfgsState<T> lbfgs_state(const LbfgsMemory& memory) {

@@ -131,6 +131,11 @@ class Backend {
   virtual void resize(const Tensor& y, const Tensor& x, const ResizeWeights& weights,
                       const ResizeParams& params) = 0;
 
+  // Some positions of a map, (1, count, c), and the way back, which adds; all dense. The positions, each
+  // once, are in the backend's memory.
+  virtual void gather_positions(const Tensor& y, const Tensor& x, const int32_t* positions) = 0;
+  virtual void scatter_positions(const Tensor& dx, const Tensor& dy, const int32_t* positions) = 0;
+
   // Smoothing and losses. Maps are dense.
   virtual void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) = 0;
   virtual void softmax_forward(const Tensor& s, const Tensor& f, const SoftmaxStatistics* statistics,

@@ -232,6 +232,19 @@ class CpuBackend final : public Backend {
     });
   }
 
+  void gather_positions(const Tensor& y, const Tensor& x, const int32_t* positions) override {
+    dispatch(y.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::gather_positions<T>(y.as<T>(), x.as<T>(), positions, gather_params(y, x), stream_);
+    });
+  }
+  void scatter_positions(const Tensor& dx, const Tensor& dy, const int32_t* positions) override {
+    dispatch(dx.dtype, [&](auto t) {
+      using T = decltype(t);
+      cpu::scatter_positions<T>(dx.as<T>(), dy.as<T>(), positions, gather_params(dy, dx), stream_);
+    });
+  }
+
   void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) override {
     dispatch(f.dtype, [&](auto t) {
       using T = decltype(t);

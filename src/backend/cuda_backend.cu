@@ -210,6 +210,17 @@ class CudaBackend final : public Backend {
     run(__func__, [&](Stream stream) { cuda::avg_pool2d_backward(floats(dx), floats(dy), params, stream); });
   }
 
+  void gather_positions(const Tensor& y, const Tensor& x, const int32_t* positions) override {
+    run(__func__, [&](Stream stream) {
+      cuda::gather_positions(floats(y), floats(x), positions, gather_params(y, x), stream);
+    });
+  }
+  void scatter_positions(const Tensor& dx, const Tensor& dy, const int32_t* positions) override {
+    run(__func__, [&](Stream stream) {
+      cuda::scatter_positions(floats(dx), floats(dy), positions, gather_params(dy, dx), stream);
+    });
+  }
+
   // ---------------------------------------------------------------- smoothing and losses
 
   void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) override {

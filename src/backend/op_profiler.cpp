@@ -173,6 +173,12 @@ class ProfiledBackend final : public Backend {
     log_.run(pool2d_work("avg_pool2d_backward", dx, dy, params, 0),
              [&] { inner().avg_pool2d_backward(dx, dy, params); });
   }
+  void gather_positions(const Tensor& y, const Tensor& x, const int32_t* positions) override {
+    log_.run(map_work("gather_positions", y, 2), [&] { inner().gather_positions(y, x, positions); });
+  }
+  void scatter_positions(const Tensor& dx, const Tensor& dy, const int32_t* positions) override {
+    log_.run(map_work("scatter_positions", dy, 3), [&] { inner().scatter_positions(dx, dy, positions); });
+  }
   void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) override {
     log_.run(map_work("softmax_statistics", f, 1),
              [&] { inner().softmax_statistics(statistics, f, temperature); });

@@ -161,6 +161,13 @@ void check_loss_ops(Backend& backend) {
   CHECK(scalar(inner) == -2 - 2 + 4);
   backend.content_loss_backward(ds.tensor, x.tensor, flat.tensor, 1, true);
   CHECK(values_of<T>(backend, ds) == std::vector<T>{0, -1, 6, 1});
+  const OwnedTensor some(backend, dtype, {1, 1, 2});
+  const Buffer positions = uploaded(backend, std::vector<int32_t>{1});
+  const auto* second = static_cast<const int32_t*>(positions.data());
+  backend.gather_positions(some.tensor, x.tensor, second);
+  CHECK(values_of<T>(backend, some) == std::vector<T>{3, 4});
+  backend.scatter_positions(ds.tensor, some.tensor, second);
+  CHECK(values_of<T>(backend, ds) == std::vector<T>{0, -1, 9, 5});
   backend.zero(ds.tensor.data, ds.buffer.bytes());
   backend.total_variation(loss, ds.tensor, x.tensor, 0.5);
   CHECK(scalar(loss) == 8);
