@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "src/image/transparency.h"
 #include "src/support/error.h"
 
 namespace swag {
@@ -30,11 +31,33 @@ std::vector<float> resize_rows(const std::vector<float>& map, int lines, int in,
   return result;
 }
 
-std::vector<float> resize_clamped(const std::vector<float>& map, Size from, int c, Size to) {
+std::vector<float> resize_map(const std::vector<float>& map, Size from, int c, Size to) {
   std::vector<float> result = from.w == to.w ? map : resize_rows(map, from.h, from.w, c, to.w);
   if (from.h != to.h)
     result = resize_rows(result, 1, from.h, int64_t{to.w} * c, to.h);  // a row is one sample
-  for (float& value : result) value = std::min(1.0f, std::max(0.0f, value));
+  return result;
+}
+
+void clamp(std::vector<float>& values) {
+  for (float& value : values) value = std::min(1.0f, std::max(0.0f, value));
+}
+
+/// Colours count by their alpha. Where next to none is left, and the quotient would be all noise, the colours
+/// resized without it take over: from a picture whose invisible pixels are filled they are of the same kind.
+Image resize_with_alpha(const Image& image, Size to) {
+  constexpr float kLittleAlpha = 1.0f / 255;  // at which both have the same say
+  const Image filled = with_invisible_filled(image);
+  const Size from{image.h, image.w};
+  std::vector<float> weighted(filled.rgb);
+  for (size_t i = 0; i < weighted.size(); ++i) weighted[i] *= filled.alpha[i / 3];
+  weighted = resize_map(weighted, from, 3, to);
+  Image result{to.h, to.w, resize_map(filled.rgb, from, 3, to), resize_map(filled.alpha, from, 1, to)};
+  for (size_t i = 0; i < result.rgb.size(); ++i) {
+    const float alpha = result.alpha[i / 3];
+    if (alpha > 0) result.rgb[i] = (weighted[i] + kLittleAlpha * result.rgb[i]) / (alpha + kLittleAlpha);
+  }
+  clamp(result.rgb);
+  clamp(result.alpha);
   return result;
 }
 
@@ -105,12 +128,10 @@ ResizeAxis resize_axis(int in, int out) {
 }
 
 Image resize(const Image& image, int h, int w) {
-  if (h == image.h && w == image.w) return image;
-  Image result;
-  result.h = h;
-  result.w = w;
-  result.rgb = resize_clamped(image.rgb, {image.h, image.w}, 3, {h, w});
-  if (!image.alpha.empty()) result.alpha = resize_clamped(image.alpha, {image.h, image.w}, 1, {h, w});
+  if (h == image.h && w == image.w) return with_invisible_filled(image);
+  if (!image.alpha.empty()) return resize_with_alpha(image, {h, w});
+  Image result{h, w, resize_map(image.rgb, {image.h, image.w}, 3, {h, w}), {}};
+  clamp(result.rgb);
   return result;
 }
 

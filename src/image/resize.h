@@ -30,7 +30,8 @@ std::string size_text(const SizeRule& rule);
 Size target_size(const SizeRule& rule, int h, int w);
 
 /// Antialiased: Lanczos-3 where a side shrinks, Catmull-Rom where it grows; the image itself when the size is
-/// equal. Weights sum to 1 at the borders too. The result is clamped to [0, 1].
+/// equal. Weights sum to 1 at the borders too. The result is clamped to [0, 1]. Transparent pixels do not mix
+/// into their neighbours, and those that cannot be seen come out as fill_invisible colours them.
 Image resize(const Image& image, int h, int w);
 
 /// The weights of one axis for kernels/resize.h: those that `resize` uses.
