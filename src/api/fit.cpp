@@ -40,7 +40,7 @@ Weights fit_for_run(Backend& backend, const Graph& graph, bool average_pooling, 
   const DType dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
   const int last = Objective(backend, graph, dtype, options.objective).deepest();
   const Size output = scale_sizes(options, {content.h, content.w}).back();
-  check_image_sizes(graph, last, options, content, styles);
+  check_images(graph, last, options, content, styles);
   const LoweringOptions lowering = LoweringOptions::with(options.conv);
   check_memory(PreparedNetwork(backend, graph, blank_weights(graph), dtype, last, true, lowering), options,
                output);

@@ -8,6 +8,7 @@
 
 #include "src/network/executor.h"
 #include "src/objective/objective.h"
+#include "src/objective/visible_taps.h"
 
 namespace swag {
 
@@ -16,6 +17,9 @@ struct Targets {
   Tensor content;
   std::vector<Tensor> styles;
   std::vector<double> blend;  // weight per style image, sums to 1
+  // Row by row, empty where a picture is opaque. The losses do not look where nothing can be seen.
+  std::vector<float> content_alpha;              // also the image's, which is to keep it
+  std::vector<std::vector<float>> style_alphas;  // per style image, or empty
 };
 
 class Evaluation {
@@ -49,10 +53,16 @@ class Evaluation {
   void impose_signs(const std::vector<std::vector<uint8_t>>& signs) { imposed_ = signs; }
 
  private:
+  VisibleTaps visible_taps(const std::vector<float>& alpha, Shape picture) const;
   void prepare_styles(const Targets& targets, const std::function<void(const std::string&)>& warn);
+  void plan(Shape image);
+  void seed(int tap, const Tensor& f, const Tensor& df, bool accumulate);
 
   const PreparedNetwork* network_;
   Objective objective_;
+  VisibleTaps visible_;         // of the image
+  int64_t visible_pixels_ = 0;  // of the image
+  int seen_ = -1, dseen_ = -1;  // arena pieces: a tap's map as the losses see it, and its gradient
   Arena arena_;
   std::unique_ptr<Executor> executor_;
   bool record_signs_ = false;

@@ -133,11 +133,11 @@ void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) 
   if (accumulate) backend_->add_forward(df, df, ds);
 }
 
-void Objective::add_image_gradient(const Tensor& x, const Tensor& dx) {
-  image_ = x.shape;
+void Objective::add_image_gradient(const Tensor& x, const Tensor& dx, int64_t visible_pixels) {
+  tv_count_ = static_cast<double>(visible_pixels * x.shape.c);
   if (options_.tv_weight == 0) return;
   double* loss = arena_->at<double>(scalars_) + scalar_count() - 1;
-  backend_->total_variation(loss, dx, x, options_.tv_weight / static_cast<double>(x.count()));
+  backend_->total_variation(loss, dx, x, options_.tv_weight / tv_count_);
 }
 
 GradientReport* Objective::report() const {
@@ -160,7 +160,7 @@ LossValues Objective::losses(GradientReport* report) const {
     const double equal = options_.loss == LossMode::kBalanced ? style_weight_sum_ / style_taps_ : 1.0;
     values.style_taps[tap.style] = tap.style_weight > 0 ? share / tap.style_weight * equal : 0.0;
   }
-  if (options_.tv_weight > 0) values.tv = all[scalar_count() - 1] / static_cast<double>(image_.count());
+  if (options_.tv_weight > 0) values.tv = all[scalar_count() - 1] / tv_count_;
   values.total = options_.content_weight * values.content + options_.style_weight * values.style +
                  options_.tv_weight * values.tv;
   return values;

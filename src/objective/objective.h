@@ -64,8 +64,9 @@ class Objective {
   void accumulate(int tap, const Tensor& f);
   /// df = d total / dF, or df += it, when every tap has been accumulated.
   void seed(int tap, const Tensor& f, const Tensor& df, bool accumulate);
-  /// dx += the gradient of the weighted total variation of x, (h, w, 3) normalised pixels.
-  void add_image_gradient(const Tensor& x, const Tensor& dx);
+  /// dx += the gradient of the weighted total variation of x, (h, w, 3) normalised pixels, of which
+  /// `visible_pixels` can be seen: the mean is over these.
+  void add_image_gradient(const Tensor& x, const Tensor& dx, int64_t visible_pixels);
   /// Where an optimiser leaves its report, in the backend's memory: beside the losses.
   GradientReport* report() const;
   /// After all of these: the one read-back of an evaluation, with the optimiser's report if it is wanted.
@@ -95,7 +96,7 @@ class Objective {
   int style_taps_ = 0;
   double style_weight_sum_ = 0;
   std::vector<TapState> states_;
-  Shape image_;
+  double tv_count_ = 1;  // of the values that the mean of the total variation is over
   const Arena* arena_ = nullptr;
   int smooth_scratch_ = -1, seed_scratch_ = -1, workspace_ = -1, scalars_ = -1;
 };

@@ -65,9 +65,11 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
   std::vector<OwnedTensor> x_styles;
   Targets targets;
   targets.content = x_content.tensor;
+  targets.content_alpha = content.alpha;
   for (const Image& style : styles) {
     x_styles.push_back(normalized_pixels(backend, dtype, style));
     targets.styles.push_back(x_styles.back().tensor);
+    targets.style_alphas.push_back(style.alpha);
   }
   targets.blend = blend;
   Evaluation evaluation(network, std::move(objective), targets);

@@ -1,5 +1,7 @@
 #include "src/run/pixels.h"
 
+#include "src/image/transparency.h"
+
 namespace swag {
 namespace {
 
@@ -46,9 +48,19 @@ void upload_values(Backend& backend, const Tensor& tensor, const std::vector<dou
 OwnedTensor normalized_pixels(Backend& backend, DType dtype, const Image& image) {
   OwnedTensor pixels(backend, dtype, {image.h, image.w, 3});
   const OwnedTensor rgb(backend, DType::kFloat32, pixels.tensor.shape);
-  backend.upload(rgb.buffer.data(), image.rgb.data(), rgb.buffer.bytes());
+  Image filled;
+  if (!image.alpha.empty()) filled = with_invisible_filled(image);
+  const Image& used = image.alpha.empty() ? image : filled;
+  backend.upload(rgb.buffer.data(), used.rgb.data(), rgb.buffer.bytes());
   backend.normalize(pixels.tensor, rgb.tensor.as<float>());
   return pixels;
+}
+
+void fill_invisible_pixels(Backend& backend, const Tensor& pixels, const std::vector<float>& alpha) {
+  if (alpha.empty()) return;
+  std::vector<double> values = download_values(backend, pixels);
+  fill_invisible(values, alpha, pixels.shape.h, pixels.shape.w);
+  upload_values(backend, pixels, values);
 }
 
 Image picture_of(Backend& backend, const Tensor& pixels) {

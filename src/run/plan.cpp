@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "src/image/resize.h"
+#include "src/image/transparency.h"
 #include "src/objective/evaluation.h"
 #include "src/support/error.h"
 
@@ -73,12 +74,22 @@ std::vector<Size> scale_sizes(const StylizeOptions& options, Size content) {
   return sizes;
 }
 
-void check_image_sizes(const Graph& graph, int last, const StylizeOptions& options, const Image& content,
-                       const std::vector<Image>& styles) {
+void check_visible(const Image& image, const std::string& what) {
+  if (anything_visible(image)) return;
+  throw Error(Status::kImage, what +
+                                  ": it is transparent everywhere, there is nothing to see; use another, " +
+                                  "or take its alpha away");
+}
+
+void check_images(const Graph& graph, int last, const StylizeOptions& options, const Image& content,
+                  const std::vector<Image>& styles) {
   const Size output = scale_sizes(options, {content.h, content.w}).back();
+  check_visible(content, "content image");
   check_reach(graph, last, output, "content image");
   for (size_t i = 0; i < styles.size(); ++i) {
-    check_reach(graph, last, style_size(options, output, styles[i]), "style image " + std::to_string(i + 1));
+    const std::string what = "style image " + std::to_string(i + 1);
+    check_visible(styles[i], what);
+    check_reach(graph, last, style_size(options, output, styles[i]), what);
   }
 }
 

@@ -22,9 +22,13 @@ std::vector<Size> scale_sizes(const StylizeOptions& options, Size content);
 /// A style image's size for an output of a given size.
 Size style_size(const StylizeOptions& options, Size output, const Image& style);
 
-/// Throws Error(kImage) unless content and styles, at the size of the output, reach the node `last`.
-void check_image_sizes(const Graph& graph, int last, const StylizeOptions& options, const Image& content,
-                       const std::vector<Image>& styles);
+/// Throws Error(kImage) for a picture, called `what`, of which nothing can be seen.
+void check_visible(const Image& image, const std::string& what);
+
+/// Throws Error(kImage) unless content and styles, at the size of the output, reach the node `last`, and
+/// something of them can be seen.
+void check_images(const Graph& graph, int last, const StylizeOptions& options, const Image& content,
+                  const std::vector<Image>& styles);
 
 /// scale_sizes without those at which an image does not reach the node `last`. The output's must be large
 /// enough.

@@ -57,6 +57,7 @@ struct Stylizer::State {
   std::unique_ptr<PreparedNetwork> network;
   std::unique_ptr<Evaluation> evaluation;
   std::unique_ptr<Optimizer> optimizer;
+  std::vector<float> alpha;        // of the content at this scale, empty: opaque
   OwnedTensor best;                // the lowest loss of this scale so far, or its start
   double best_loss = INFINITY;     // of `best`, INFINITY before the first evaluation
   double first_loss = 0;           // of this scale
@@ -90,17 +91,17 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   s.backend = std::move(backend);
   s.options = options;
   s.callbacks = callbacks;
-  s.content = content;
   s.styles = styles;
   s.dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
   if (styles.empty()) throw Error(Status::kUsage, "a style image is needed");
   if ((options.init == Init::kImage) != (init_image != nullptr)) {
     throw Error(Status::kUsage, "--init image and an initial image go together");
   }
-  if (init_image) s.init_image = *init_image;
+  s.content = content;
+  if (init_image) check_visible(s.init_image = *init_image, "initial image");
   s.blend = normalized_blend(options.style_blend, styles.size());
   const int last = s.objective().deepest();
-  check_image_sizes(s.model->graph, last, options, content, styles);
+  check_images(s.model->graph, last, options, content, styles);
   s.sizes = usable_scales(s.model->graph, last, options, content, styles);
   s.network = std::make_unique<PreparedNetwork>(*s.backend, s.model->graph, s.model->weights, s.dtype, last,
                                                 true, LoweringOptions::with(options.conv));
@@ -112,7 +113,8 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
 Stylizer::~Stylizer() = default;
 
 OwnedTensor Stylizer::State::start_pixels(Size size) {
-  if (progress.scale > 0 || best.buffer) {  // from the scale before
+  if (progress.scale > 0 || best.buffer) {                // from the scale before
+    fill_invisible_pixels(*backend, best.tensor, alpha);  // which was not looked at there
     return resized_map(*backend, best.tensor, size);
   }
   if (options.init == Init::kRandom) {
@@ -136,19 +138,25 @@ void Stylizer::State::start_scale(int scale) {
   progress.iteration = 0;
   progress.iterations = options.iterations;
   best = start_pixels(size);
+  const Image sized_content = resized(content, size);
+  alpha = sized_content.alpha;
+  fill_invisible_pixels(*backend, best.tensor, alpha);
   best_loss = INFINITY;
   restarts = 0;
   evaluations_before = progress.evaluations;
 
   evaluation.reset();  // its memory goes before the next one's comes
-  const OwnedTensor x_content = normalized_pixels(*backend, dtype, resized(content, size));
+  const OwnedTensor x_content = normalized_pixels(*backend, dtype, sized_content);
   std::vector<OwnedTensor> x_styles;
   Targets targets;
   targets.content = x_content.tensor;
+  targets.content_alpha = alpha;
   targets.blend = blend;
   for (const Image& style : styles) {
-    x_styles.push_back(normalized_pixels(*backend, dtype, resized(style, style_size(options, size, style))));
+    const Image sized = resized(style, style_size(options, size, style));
+    x_styles.push_back(normalized_pixels(*backend, dtype, sized));
     targets.styles.push_back(x_styles.back().tensor);
+    targets.style_alphas.push_back(sized.alpha);
   }
   evaluation =
       std::make_unique<Evaluation>(*network, objective(), targets,
@@ -281,8 +289,10 @@ const Progress& Stylizer::progress() const { return state_->progress; }
 
 Image Stylizer::image() const {
   const State& s = *state_;
-  Image picture = resized(picture_of(*s.backend, s.best.tensor), s.sizes.back());
-  if (!s.content.alpha.empty()) picture.alpha = resized(s.content, s.sizes.back()).alpha;
+  Image picture = picture_of(*s.backend, s.best.tensor);
+  picture.alpha = s.alpha;
+  picture = resized(picture, s.sizes.back());  // and what cannot be seen filled
+  if (!s.alpha.empty()) picture.alpha = resized(s.content, s.sizes.back()).alpha;
   return picture;
 }
 

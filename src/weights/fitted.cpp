@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "src/image/resize.h"
+#include "src/image/transparency.h"
+#include "src/network/visible.h"
 #include "src/support/error.h"
 #include "src/weights/kmeans.h"
 #include "src/weights/patches.h"
@@ -35,14 +37,22 @@ int64_t bytes_of(const std::vector<float>& values) {
   return static_cast<int64_t>(values.size() * sizeof(float));
 }
 
-Buffer uploaded(Backend& backend, const std::vector<float>& values) {
-  Buffer buffer(backend, bytes_of(values));
-  backend.upload(buffer.data(), values.data(), buffer.bytes());
-  return buffer;
-}
+/// What an image has become on the walk through the network.
+struct Walker {
+  OwnedTensor map;
+  std::vector<float> alpha;  // of the image, empty: opaque
+  Shape picture;             // of the image
 
-HostMap downloaded(Backend& backend, const OwnedTensor& map) {
-  HostMap host{map.tensor.shape, std::vector<float>(static_cast<size_t>(map.tensor.count()))};
+  /// Those that see something of the image; empty: all.
+  std::vector<int32_t> positions() const {
+    if (alpha.empty()) return {};
+    return visible_positions(alpha, picture, map.tensor.shape);
+  }
+};
+
+HostMap downloaded(Backend& backend, const OwnedTensor& map, std::vector<int32_t> positions) {
+  HostMap host{map.tensor.shape, std::vector<float>(static_cast<size_t>(map.tensor.count())),
+               std::move(positions)};
   backend.download(host.values.data(), map.buffer.data(), map.buffer.bytes());
   return host;
 }
@@ -130,17 +140,17 @@ void add_moments(double* __restrict sum, double* __restrict square, const float*
 }
 
 /// What gives every channel mean 0 and deviation 1 over all maps together; flat ones only mean 0.
-ScaleShift standardising(Backend& backend, const std::vector<OwnedTensor>& maps) {
-  const int c = maps[0].tensor.shape.c;
+ScaleShift standardising(Backend& backend, const std::vector<Tensor>& maps) {
+  const int c = maps[0].shape.c;
   std::vector<double> sum(static_cast<size_t>(c), 0.0), square(sum);
   std::vector<float> origin;  // any typical value: sums of squares around it do not cancel
   std::vector<float> strip(static_cast<size_t>(kStripPixels) * c);
   double count = 0;
-  for (const OwnedTensor& map : maps) {
-    const int64_t pixels = map.tensor.pixels();
+  for (const Tensor& map : maps) {
+    const int64_t pixels = map.pixels();
     for (int64_t begin = 0; begin < pixels; begin += kStripPixels) {
       const int64_t length = std::min(kStripPixels, pixels - begin);
-      backend.download(strip.data(), map.tensor.as<float>() + begin * c, length * c * int64_t{sizeof(float)});
+      backend.download(strip.data(), map.as<float>() + begin * c, length * c * int64_t{sizeof(float)});
       if (origin.empty()) origin.assign(strip.begin(), strip.begin() + c);
       add_moments(sum.data(), square.data(), strip.data(), origin.data(), length, c);
     }
@@ -186,6 +196,7 @@ class Fitter {
  private:
   void fit_conv2d(const Node& node, int64_t most_patches);
   void convolve(const Node& node, const Filters& filters);
+  ScaleShift standardise();
   void apply_relu();
   void apply_pool(const Node& node);
   const Weights& random();
@@ -194,27 +205,29 @@ class Fitter {
   const Graph& graph_;
   const FitOptions& options_;
   Weights& weights_;
-  std::vector<OwnedTensor> maps_;  // one per image, as deep as the walk has come
-  Weights random_;                 // made when first needed: it takes a while
+  std::vector<Walker> walkers_;  // one per image, as deep as the walk has come
+  Weights random_;               // made when first needed: it takes a while
 };
 
 void Fitter::add_image(const Image& image) {
-  const int longest = std::max(image.h, image.w);
-  Image smaller;
-  if (longest > options_.max_size) {
+  Image changed;
+  if (std::max(image.h, image.w) > options_.max_size) {
     SizeRule rule;
     rule.longest = options_.max_size;
     const Size size = target_size(rule, image.h, image.w);
-    smaller = resize(image, size.h, size.w);
+    changed = resize(image, size.h, size.w);
+  } else if (!image.alpha.empty()) {
+    changed = with_invisible_filled(image);
   }
-  const Image& used = longest > options_.max_size ? smaller : image;
+  const Image& used = changed.rgb.empty() ? image : changed;
   static const double kMean[] = {0.485, 0.456, 0.406}, kDeviation[] = {0.229, 0.224, 0.225};  // ImageNet's
   std::vector<float> pixels(used.rgb.size());
   for (size_t i = 0; i < pixels.size(); ++i) {
     pixels[i] = static_cast<float>((used.rgb[i] - kMean[i % 3]) / kDeviation[i % 3]);
   }
-  maps_.emplace_back(backend_, DType::kFloat32, Shape{used.h, used.w, 3});
-  backend_.upload(maps_.back().buffer.data(), pixels.data(), bytes_of(pixels));
+  const Shape picture{used.h, used.w, 3};
+  walkers_.push_back({OwnedTensor(backend_, DType::kFloat32, picture), used.alpha, picture});
+  backend_.upload(walkers_.back().map.buffer.data(), pixels.data(), bytes_of(pixels));
 }
 
 void Fitter::fit(int last) {
@@ -222,7 +235,7 @@ void Fitter::fit(int last) {
   const auto begin = graph_.nodes.begin(), end = begin + last + 1;
   const double layers = static_cast<double>(std::count_if(begin, end, is_conv2d));
   int stage = 0, done = 0;
-  for (auto node = begin; node != end && !maps_.empty(); ++node) {
+  for (auto node = begin; node != end && !walkers_.empty(); ++node) {
     if (node->op == Op::kConv2d) {
       fit_conv2d(*node, stage < kShallowStages ? kShallowPatches : kDeepPatches);
       if (options_.progress && !options_.progress(++done / layers)) {
@@ -241,7 +254,9 @@ void Fitter::fit_conv2d(const Node& node, int64_t most_patches) {
   const Conv2dLayer& layer = node.conv;
   const uint64_t seed = options_.seed * 1000 + static_cast<uint64_t>(&node - graph_.nodes.data());
   std::vector<HostMap> host;
-  for (const OwnedTensor& map : maps_) host.push_back(downloaded(backend_, map));
+  for (const Walker& walker : walkers_) {
+    host.push_back(downloaded(backend_, walker.map, walker.positions()));
+  }
   Filters filters =
       cluster_filters(backend_, sample_patches(host, layer, most_patches, layer.c_out, seed), layer, seed);
   host.clear();
@@ -251,12 +266,7 @@ void Fitter::fit_conv2d(const Node& node, int64_t most_patches) {
   }
 
   convolve(node, filters);
-  const ScaleShift standard = standardising(backend_, maps_);
-  const Buffer scale = uploaded(backend_, standard.scale), shift = uploaded(backend_, standard.shift);
-  for (OwnedTensor& map : maps_) {
-    backend_.batch_norm_forward(map.tensor, map.tensor, scale.data(), shift.data());
-  }
-
+  const ScaleShift standard = standardise();
   const int64_t d = static_cast<int64_t>(filters.weight.size()) / layer.c_out;
   for (int o = 0; o < layer.c_out; ++o) {
     float* filter = filters.weight.data() + o * d;
@@ -278,7 +288,8 @@ void Fitter::convolve(const Node& node, const Filters& filters) {
   backend_.conv2d_pack(packed.data(), weight.data(), node.conv, params.algorithm, kForward, kFloat);
   ForwardEpilogue epilogue;
   epilogue.bias = bias.data();
-  for (OwnedTensor& map : maps_) {
+  for (Walker& walker : walkers_) {
+    OwnedTensor& map = walker.map;
     params.h = map.tensor.shape.h;
     params.w = map.tensor.shape.w;
     params.x_pitch = node.conv.c_in;
@@ -290,13 +301,39 @@ void Fitter::convolve(const Node& node, const Filters& filters) {
   }
 }
 
+/// Of what can be seen, at all positions.
+ScaleShift Fitter::standardise() {
+  std::vector<OwnedTensor> gathered;
+  std::vector<Tensor> seen;
+  for (const Walker& walker : walkers_) {
+    const Tensor& map = walker.map.tensor;
+    const std::vector<int32_t> positions = walker.positions();
+    seen.push_back(map);
+    if (positions.empty()) continue;
+    const Buffer where = uploaded(backend_, positions);
+    gathered.emplace_back(backend_, map.dtype, Shape{1, static_cast<int>(positions.size()), map.shape.c});
+    backend_.gather_positions(gathered.back().tensor, map, static_cast<const int32_t*>(where.data()));
+    seen.back() = gathered.back().tensor;
+  }
+  const ScaleShift standard = standardising(backend_, seen);
+  const Buffer scale = uploaded(backend_, standard.scale), shift = uploaded(backend_, standard.shift);
+  for (const Walker& walker : walkers_) {
+    const Tensor& map = walker.map.tensor;
+    backend_.batch_norm_forward(map, map, scale.data(), shift.data());
+  }
+  return standard;
+}
+
 void Fitter::apply_relu() {
-  for (OwnedTensor& map : maps_) backend_.relu_forward(map.tensor, nullptr, map.tensor);
+  for (const Walker& walker : walkers_) {
+    backend_.relu_forward(walker.map.tensor, nullptr, walker.map.tensor);
+  }
 }
 
 void Fitter::apply_pool(const Node& node) {
-  std::vector<OwnedTensor> pooled;
-  for (const OwnedTensor& map : maps_) {
+  std::vector<Walker> pooled;
+  for (Walker& walker : walkers_) {
+    const OwnedTensor& map = walker.map;
     const Pool2dParams params = pool_params(node, map.tensor.shape);
     if (params.h < params.kh || params.w < params.kw) continue;  // this image ends here
     OwnedTensor y(backend_, DType::kFloat32, Shape{params.h_out(), params.w_out(), params.c});
@@ -305,9 +342,9 @@ void Fitter::apply_pool(const Node& node) {
     } else {
       backend_.max_pool2d_forward(y.tensor, nullptr, map.tensor, params);
     }
-    pooled.push_back(std::move(y));
+    pooled.push_back({std::move(y), std::move(walker.alpha), walker.picture});
   }
-  maps_ = std::move(pooled);
+  walkers_ = std::move(pooled);
 }
 
 void Fitter::complete() {

@@ -60,11 +60,13 @@ std::vector<float> sample_patches(const std::vector<HostMap>& maps, const Conv2d
   std::mt19937_64 random(seed);
   std::vector<float> patches;
   for (const HostMap& map : maps) {
-    const int64_t count = std::min(share, map.shape.pixels());
+    const bool all = map.positions.empty();
+    const int64_t total = all ? map.shape.pixels() : static_cast<int64_t>(map.positions.size());
+    const int64_t count = std::min(share, total);
     patches.resize(patches.size() + static_cast<size_t>(count * d));
     float* patch = patches.data() + patches.size() - count * d;
-    for (int64_t position : random_positions(map.shape.pixels(), count, random)) {
-      copy_window(patch, map, position, layer);
+    for (int64_t position : random_positions(total, count, random)) {
+      copy_window(patch, map, all ? position : map.positions[position], layer);
       patch += d;
     }
   }

@@ -2,11 +2,13 @@
 
 #include <cmath>
 
+#include "src/image/transparency.h"
 #include "src/run/plan.h"
 #include "src/run/stylizer.h"
 #include "src/support/error.h"
 #include "src/weights/weights.h"
 #include "tests/helpers.h"
+#include "tests/image/transparent_pictures.h"
 
 namespace swag {
 namespace {
@@ -201,6 +203,66 @@ TEST_CASE("the content's alpha is carried to the output") {
   const Image result = stylizer.image();
   REQUIRE(result.alpha.size() == 40 * 48);
   CHECK(std::abs(result.alpha[777] - 0.25f) < 1e-6f);
+}
+
+/// The picture of a run at two scales with every kind of alpha.
+Image run_with_alpha(const Image& content, const Image& style, const StylizeOptions& options) {
+  Stylizer stylizer(tiny_model(), make_cpu_backend(2), options, content, {style}, nullptr, {});
+  CHECK(finish(stylizer) == Status::kOk);
+  return stylizer.image();
+}
+
+TEST_CASE("what pictures hide under their transparency does not decide the result") {
+  StylizeOptions options = quick_options();
+  options.size.longest = 100;
+  options.objective.tv_weight = 0.1;
+  const Image content = test::disc(80, 100, {0.2f, 0.5f, 0.7f}, 0),
+              style = test::disc(90, 90, {0.9f, 0.4f, 0.1f}, 0);
+  for (const Init init : {Init::kContent, Init::kRandom}) {
+    options.init = init;
+    for (const bool resize : {true, false}) {
+      options.resize = resize;
+      options.scales = resize ? 2 : 1;
+      const Image first = run_with_alpha(content, style, options);
+      const Image second =
+          run_with_alpha(test::with_hidden(content, 1), test::with_hidden(style, 0.5f), options);
+      CHECK(first.rgb == second.rgb);
+      CHECK(first.alpha == second.alpha);
+    }
+  }
+}
+
+TEST_CASE("invisible pixels of the output have the colours around them, not what the optimiser left there") {
+  StylizeOptions options = quick_options();
+  options.size.original = true;
+  options.init = Init::kRandom;
+  const Image result = run_with_alpha(test::disc(48, 48, {0.2f, 0.5f, 0.7f}, 1),
+                                      test::disc(48, 48, {0.9f, 0.4f, 0.1f}, 0), options);
+  const Image filled = with_invisible_filled(result);
+  CHECK(filled.rgb == result.rgb);
+}
+
+TEST_CASE("a picture that is transparent everywhere is refused before anything runs") {
+  const Image seen = picture(40, 48, 1), clear = test::disc(40, 48, {1, 0, 0}, 0, 0);
+  const auto begin = [](const Image& content, const Image& style, const Image* start) {
+    StylizeOptions options = quick_options();
+    if (start) options.init = Init::kImage;
+    Stylizer(tiny_model(), make_cpu_backend(1), options, content, {style}, start, {});
+  };
+  CHECK_THROWS_WITH_AS(begin(clear, seen, nullptr), doctest::Contains("content image: it is transparent"),
+                       Error);
+  CHECK_THROWS_WITH_AS(begin(seen, clear, nullptr), doctest::Contains("style image 1: it is transparent"),
+                       Error);
+  CHECK_THROWS_WITH_AS(begin(seen, seen, &clear), doctest::Contains("initial image: it is transparent"),
+                       Error);
+}
+
+TEST_CASE("one visible pixel is enough to run") {
+  Image content = picture(40, 48, 1), style = picture(36, 30, 2);
+  content.alpha.assign(40 * 48, 0.0f);
+  style.alpha.assign(36 * 30, 0.0f);
+  content.alpha[900] = style.alpha[500] = 1;
+  run_with_alpha(content, style, quick_options());
 }
 
 TEST_CASE("images too small for the deepest layer are refused before anything runs") {

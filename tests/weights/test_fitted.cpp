@@ -12,6 +12,7 @@
 #include "src/weights/patches.h"
 #include "src/weights/whitening.h"
 #include "tests/helpers.h"
+#include "tests/image/transparent_pictures.h"
 
 namespace {
 
@@ -206,6 +207,27 @@ TEST_CASE("whitening finds the leading directions of many dimensions") {
   }
   for (int j = 0; j < kStrong; ++j) identity[j * kStrong + j] = 1;
   CHECK(!(test::worst_element(covariance, identity) > 1e-3));
+}
+
+TEST_CASE("patches are drawn at the positions that may be drawn") {
+  const HostMap map{{3, 3, 1}, {0, 1, 2, 3, 4, 5, 6, 7, 8}, {4, 8}};
+  const Conv2dLayer layer{1, 1, 1, 1, 1, 1, 0, 0};
+  std::vector<float> patches = sample_patches({map}, layer, 100, 0, 0);
+  std::sort(patches.begin(), patches.end());
+  CHECK(patches == std::vector<float>{4, 8});
+}
+
+TEST_CASE("fitted weights see nothing of what a picture hides, and no more of its margins than of its rims") {
+  const Graph graph = make_network("vgg11");
+  const auto backend = make_cpu_backend(2);
+  FitOptions options;
+  options.last_tap = "relu2_1";
+  Image image = test::disc(40, 60, {0.9f, 0.4f, 0.1f}, 0);
+  for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] += 0.01f * static_cast<float>(i % 7);
+  const auto fitted = [&](float hidden) {
+    return fit_weights(*backend, graph, {test::with_hidden(image, hidden)}, options).at("features.3.weight");
+  };
+  CHECK(fitted(0) == fitted(0.7f));
 }
 
 TEST_CASE("patches are windows reflected at the border, and too few are filled up") {
