@@ -46,7 +46,8 @@ typedef enum swag_status {
 
 typedef enum swag_pixel_format {
   SWAG_RGB8 = 0,    /* 3 bytes, sRGB */
-  SWAG_RGBA8 = 1,   /* 4 bytes, sRGB, straight alpha; alpha of the content is carried to the output */
+  SWAG_RGBA8 = 1,   /* 4 bytes, sRGB, straight alpha; alpha of the content is carried to the output, and what
+                     * is transparent has no influence */
   SWAG_RGB_F32 = 2, /* 3 floats, sRGB values in [0, 1] */
   SWAG_RGBA_F32 = 3 /* 4 floats, straight alpha */
 } swag_pixel_format;
@@ -92,6 +93,13 @@ typedef enum swag_conv {
   SWAG_CONV_DIRECT = 1,  /* the definition's sum: the least memory and rounding */
   SWAG_CONV_WINOGRAD = 2 /* wherever it can be */
 } swag_conv;
+
+/* What becomes of the content where `size` is "640x480" and of another shape; a line of the log says so. */
+typedef enum swag_fit {
+  SWAG_FIT_STRETCH = 0, /* all of it, distorted */
+  SWAG_FIT_CROP = 1,    /* its middle */
+  SWAG_FIT_PAD = 2      /* all of it, on transparent margins: the output has alpha */
+} swag_fit;
 
 typedef enum swag_log_level { SWAG_LOG_VERBOSE = 0, SWAG_LOG_INFO = 1, SWAG_LOG_WARNING = 2 } swag_log_level;
 
@@ -146,6 +154,7 @@ typedef struct swag_options {
   swag_log_fn log; /* or NULL */
   void* log_user;
   swag_conv conv;
+  swag_fit fit; /* of the content, and of an initial image */
 } swag_options;
 
 typedef struct swag_model swag_model;     /* a network and its weights */
@@ -176,8 +185,8 @@ SWAG_API swag_status swag_model_random(const char* network, swag_pooling pooling
 /* The tests' deterministic weights. */
 SWAG_API swag_status swag_model_splitmix(const char* network, swag_pooling pooling, uint64_t seed,
                                          swag_model** model);
-/* Filters fitted to the images themselves, no file needed; the VGG family only. Uses `size`, `style_scale`,
- * `device`, `threads`, `conv`, `progress` (its `fraction`), `log` of the options. */
+/* Filters fitted to the images themselves, no file needed; the VGG family only. Uses `size`, `fit`,
+ * `style_scale`, `device`, `threads`, `conv`, `progress` (its `fraction`), `log` of the options. */
 SWAG_API swag_status swag_model_fit(const char* network, swag_pooling pooling, uint64_t seed,
                                     const swag_options* options, const swag_image* content,
                                     const swag_image* styles, int style_count, swag_model** model);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/image/fit.h"
 #include "src/objective/objective.h"
 #include "src/run/plan.h"
 #include "src/support/error.h"
@@ -50,7 +51,8 @@ Weights fit_for_run(Backend& backend, const Graph& graph, bool average_pooling, 
   fit.average_pooling = average_pooling;
   fit.conv = options.conv;
   fit.progress = progress;
-  std::vector<Image> images = {working_image(content, output, fit.max_size)};
+  std::vector<Image> images = {
+      working_image(fit_to_shape(content, output, options.fit), output, fit.max_size)};
   for (const Image& style : styles) {
     images.push_back(working_image(style, style_size(options, output, style), fit.max_size));
   }

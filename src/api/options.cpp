@@ -15,6 +15,7 @@ static_assert(static_cast<int>(Smoothing::kScale) == SWAG_SMOOTHING_SCALE);
 static_assert(static_cast<int>(LossMode::kBalanced) == SWAG_LOSS_BALANCED);
 static_assert(static_cast<int>(Init::kImage) == SWAG_INIT_IMAGE);
 static_assert(static_cast<int>(OptimizerKind::kAdam) == SWAG_ADAM);
+static_assert(static_cast<int>(Fit::kPad) == SWAG_FIT_PAD);
 static_assert(static_cast<int>(Conv2dAlgorithm::kDirect) == SWAG_CONV_DIRECT);
 static_assert(static_cast<int>(Conv2dAlgorithm::kWinograd) == SWAG_CONV_WINOGRAD);
 
@@ -85,6 +86,7 @@ ApiPreset api_preset(const Preset& preset) {
   to.device = "cpu";
   to.precision = from.double_precision ? SWAG_DOUBLE : SWAG_SINGLE;
   to.conv = static_cast<swag_conv>(from.conv);
+  to.fit = static_cast<swag_fit>(from.fit);
   return api;
 }
 
@@ -166,6 +168,7 @@ StylizeOptions stylize_options(const swag_options& from) {
   to.seed = from.seed;
   to.double_precision = checked("precision", from.precision, SWAG_DOUBLE) == SWAG_DOUBLE;
   to.conv = checked("conv", from.conv, Conv2dAlgorithm::kWinograd);
+  to.fit = checked("fit", from.fit, Fit::kPad);
   if (!ranges::kThreads.contains(from.threads)) {
     throw Error(Status::kUsage, "--threads: '" + std::to_string(from.threads) + "' is not a whole number " +
                                     ranges::kThreads.text());

@@ -166,6 +166,9 @@ std::vector<Option> picture_options() {
   return {
       word("-s,--size", "N|WxH|orig", kPicture, "Longest side of the output in pixels, or its size",
            &Settings::size),
+      choice("--fit", "stretch|crop|pad", kPicture,
+             "Content of another shape than WxH: distort it, take its middle, or leave transparent margins",
+             &swag_options::fit, parse_fit, name_of),
       {"--no-resize", "", kPicture, "Take every image at its decoded size, at one scale", set_no_resize, {}},
       number("--style-scale", kPicture,
              "Size of the style images relative to the output: smaller, finer strokes",

@@ -1,5 +1,7 @@
 #include "src/cli/pixels.h"
 
+#include <algorithm>
+
 namespace swag::cli {
 
 Pixels::Pixels(int h, int w, bool alpha)
@@ -35,6 +37,8 @@ Image Pixels::image() const {
     image.rgb.insert(image.rgb.end(), &values_[i], &values_[i] + 3);
     image.alpha.push_back(values_[i + 3]);
   }
+  const auto opaque = [](float alpha) { return alpha == 1; };
+  if (std::all_of(image.alpha.begin(), image.alpha.end(), opaque)) image.alpha.clear();
   return image;
 }
 

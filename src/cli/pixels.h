@@ -14,6 +14,7 @@ class Pixels {
   Pixels(int h, int w, bool alpha);
 
   swag_image view();
+  /// An alpha that is 1 everywhere is dropped.
   Image image() const;
 
  private:

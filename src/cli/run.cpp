@@ -168,7 +168,6 @@ class Run {
   std::vector<Pixels> images_;  // content, styles, the initial one where there is one
   std::vector<swag_image> views_;
   int output_w_ = 0, output_h_ = 0;
-  bool alpha_ = false;
   ModelHandle model_{nullptr, swag_model_free};
 };
 
@@ -209,7 +208,6 @@ void Run::load_images() {
   if (!settings_.init_image.empty()) paths_.push_back(settings_.init_image);
   for (const std::string& path : paths_) {
     const Image image = load_image(path);
-    if (images_.empty()) alpha_ = !image.alpha.empty();
     images_.emplace_back(image);
   }
   if (!settings_.init_image.empty()) paths_.pop_back();
@@ -278,7 +276,7 @@ std::string Run::description() const {
 }
 
 Image Run::picture(const swag_context* context) const {
-  Pixels pixels(output_h_, output_w_, alpha_);
+  Pixels pixels(output_h_, output_w_, true);  // the content has alpha, or margins
   swag_image view = pixels.view();
   checked(swag_get_image(context, &view));
   return pixels.image();

@@ -7,6 +7,7 @@
 namespace swag {
 namespace {
 
+constexpr Named<Fit> kFits[] = {{Fit::kStretch, "stretch"}, {Fit::kCrop, "crop"}, {Fit::kPad, "pad"}};
 constexpr Named<Init> kInits[] = {
     {Init::kContent, "content"}, {Init::kRandom, "random"}, {Init::kImage, "image"}};
 constexpr Named<OptimizerKind> kOptimizers[] = {{OptimizerKind::kLbfgs, "lbfgs"},
@@ -37,6 +38,7 @@ Preset authors_preset() {
   preset.average_pooling = false;
   StylizeOptions& options = preset.options;
   options.size = parse_size("512x512");
+  options.fit = Fit::kStretch;
   options.optimizer = OptimizerKind::kLbfgsPlain;
   options.history = 100;
   options.iterations = 1000;
@@ -111,10 +113,12 @@ const Preset& find_preset(const std::string& name) {
   throw Error(Status::kUsage, "'" + name + "' is not one of " + joined(names));
 }
 
+const char* name_of(Fit value) { return name_in(kFits, value); }
 const char* name_of(Init value) { return name_in(kInits, value); }
 const char* name_of(OptimizerKind value) { return name_in(kOptimizers, value); }
 const char* name_of(Conv2dAlgorithm value) { return name_in(kConvs, value); }
 
+Fit parse_fit(const std::string& name) { return value_in(kFits, name); }
 Init parse_init(const std::string& name) { return value_in(kInits, name); }
 OptimizerKind parse_optimizer(const std::string& name) { return value_in(kOptimizers, name); }
 Conv2dAlgorithm parse_conv(const std::string& name) { return value_in(kConvs, name); }

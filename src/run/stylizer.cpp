@@ -70,6 +70,7 @@ struct Stylizer::State {
   }
   Objective objective() const { return Objective(*backend, model->graph, dtype, options.objective); }
 
+  Image fitted(const Image& image, Size output, const std::string& what) const;
   OwnedTensor start_pixels(Size size);
   void start_scale(int scale);
   CarriedMoments carry_moments(Size size) const;
@@ -97,12 +98,16 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   if ((options.init == Init::kImage) != (init_image != nullptr)) {
     throw Error(Status::kUsage, "--init image and an initial image go together");
   }
-  s.content = content;
-  if (init_image) check_visible(s.init_image = *init_image, "initial image");
+  const Size output = scale_sizes(options, {content.h, content.w}).back();
+  s.content = s.fitted(content, output, "content image");
+  if (init_image) {
+    check_visible(*init_image, "initial image");
+    s.init_image = s.fitted(*init_image, output, "initial image");
+  }
   s.blend = normalized_blend(options.style_blend, styles.size());
   const int last = s.objective().deepest();
   check_images(s.model->graph, last, options, content, styles);
-  s.sizes = usable_scales(s.model->graph, last, options, content, styles);
+  s.sizes = usable_scales(s.model->graph, last, options, s.content, styles);
   s.network = std::make_unique<PreparedNetwork>(*s.backend, s.model->graph, s.model->weights, s.dtype, last,
                                                 true, LoweringOptions::with(options.conv));
   check_memory(*s.network, options, s.sizes.back());
@@ -111,6 +116,19 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
 }
 
 Stylizer::~Stylizer() = default;
+
+/// In the output's shape; says what became of one that has another.
+Image Stylizer::State::fitted(const Image& image, Size output, const std::string& what) const {
+  const Size size{image.h, image.w};
+  if (!same_shape(size, output)) {
+    const char* const done = options.fit == Fit::kStretch ? "it is stretched"
+                             : options.fit == Fit::kCrop  ? "its middle is taken"
+                                                          : "it gets transparent margins";
+    log(LogLevel::kInfo, what + ": " + text_of(size) + " is of another shape than the output, " +
+                             text_of(output) + "; " + done + " (--fit " + name_of(options.fit) + ")");
+  }
+  return fit_to_shape(image, output, options.fit);
+}
 
 OwnedTensor Stylizer::State::start_pixels(Size size) {
   if (progress.scale > 0 || best.buffer) {                // from the scale before

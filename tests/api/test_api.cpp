@@ -77,6 +77,7 @@ TEST_CASE("presets fill the options, unknown ones are refused") {
   CHECK(options.smoothing == SWAG_SMOOTHING_SCALE);
   CHECK(options.optimizer == SWAG_LBFGS_PLAIN);
   CHECK(std::string(options.size) == "512x512");
+  CHECK(options.fit == SWAG_FIT_STRETCH);
   CHECK(std::string(options.style_layers) == "conv1,layer1,layer2,layer3,layer4");
   CHECK(swag_options_init(&options, "monet") == SWAG_USAGE);
   CHECK(error_mentions("gatys"));
@@ -123,6 +124,7 @@ TEST_CASE("options out of their range or their enum are refused by name") {
   refused("--optimizer", [](swag_options& o) { o.optimizer = static_cast<swag_optimizer>(3); });
   refused("--precision", [](swag_options& o) { o.precision = static_cast<swag_precision>(2); });
   refused("--conv", [](swag_options& o) { o.conv = static_cast<swag_conv>(3); });  // the kernels know more
+  refused("--fit", [](swag_options& o) { o.fit = static_cast<swag_fit>(3); });
   refused("--threads", [](swag_options& o) { o.threads = -1; });
   refused("--style-weight", [](swag_options& o) { o.style_weight = std::nan(""); });
   refused("--style-layer-weights", [](swag_options& o) { o.style_layer_weights = "1,x"; });

@@ -53,6 +53,26 @@ TEST_CASE("steps by hand give what the blocking call gives") {
   swag_end(context);
 }
 
+TEST_CASE("a content that is padded has transparent margins, written where the format has alpha") {
+  swag_options options = small_options();
+  options.size = "32x32";
+  options.fit = SWAG_FIT_PAD;
+  std::string log;
+  options.log = [](swag_log_level, const char* message, void* user) {
+    *static_cast<std::string*>(user) += std::string(message) + "\n";
+  };
+  options.log_user = &log;
+  const Images images;  // 40x32, so 32x26 with margins of 3
+  Picture output(32, 32, SWAG_RGBA8), opaque(32, 32);
+  REQUIRE(stylise(options, images, output) == SWAG_OK);
+  CHECK(log.find("40x32 is of another shape than the output, 32x32") != std::string::npos);
+  int wrong = 0;
+  for (int i = 0; i < 32 * 32; ++i)
+    wrong += output.bytes[4 * i + 3] != (i / 32 >= 3 && i / 32 < 29 ? 255 : 0);
+  CHECK(wrong == 0);
+  CHECK(stylise(options, images, opaque) == SWAG_OK);
+}
+
 TEST_CASE("an older caller's progress struct is not written beyond its end") {
   const swag_options options = small_options();
   const Images images;

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 import cli_case
-from cli_case import FAST, INTERRUPTED, LONG_RUN, USAGE, CliTest
+from cli_case import FAST, IMAGE, INTERRUPTED, LONG_RUN, USAGE, CliTest
 from cli_files import decode_png, png
 
 
@@ -135,6 +135,93 @@ class Runs(CliTest):
         self.assertEqual(decode_png(self.read("out.png"))[:2], (48, 36))
 
 
+def disc(colour, hidden, width=64, height=48):
+    """A PNG with a disc that can be seen, and `hidden` everywhere else, at alpha 0."""
+    def pixel(x, y):
+        inside = (x - width / 2) ** 2 + (y - height / 2) ** 2 < (0.4 * height) ** 2
+        return [*(colour if inside else hidden), 255 if inside else 0]
+    return png(width, height, 4, pixel)
+
+
+class Transparency(CliTest):
+    def pixels(self, content, style, *options):
+        names = [self.write("a.png", content), self.write("b.png", style)]
+        result = self.swag(*names, "-o", self.out, "--overwrite", *FAST, *options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return decode_png(self.read("out.png"))
+
+    def test_hidden_colours_do_not_decide_the_result(self):
+        black, green = (0, 0, 0), (0, 255, 0)
+        for options in ([], ["--weights", "fitted"], ["--init", "random"], ["--no-resize", "--tv-weight", "1"],
+                        ["--smoothing", "softmax", "--temperature", "auto"]):
+            first, second = (self.pixels(disc((200, 90, 30), hidden), disc((20, 90, 200), hidden), *options)
+                             for hidden in (black, green))
+            self.assertEqual(first, second, options)
+
+    def test_a_style_is_what_can_be_seen_of_it(self):
+        def colours(x, y):
+            return [4 * x, 255 - 3 * y, (x ^ y) * 4 % 256]
+
+        def beside(alpha):   # the same painting, and as much green, of this alpha
+            return png(128, 64, 4, lambda x, y: [*colours(x, y), 255] if x < 64 else [0, 255, 0, alpha])
+
+        def painted(style):
+            rows = self.pixels(png(64, 64), style, "--style-layers", "relu1_1,relu2_1", "--no-resize")[3]
+            return [value for row in rows for value in row]
+
+        alone, beside_nothing, beside_green = map(painted, (png(64, 64, 3, colours), beside(0), beside(255)))
+        self.assertLess(4 * sum(abs(a - b) for a, b in zip(alone, beside_nothing)),
+                        sum(abs(a - b) for a, b in zip(alone, beside_green)))
+
+    def test_nothing_to_see_is_a_mistake(self):
+        clear = self.write("clear.png", png(20, 20, 4, lambda x, y: [255, 0, 0, 0]))
+        self.assert_bad(IMAGE, "clear.png: it is transparent everywhere", content=clear)
+        self.assert_bad(IMAGE, "clear.png: it is transparent everywhere", style=clear)
+        self.assert_bad(IMAGE, "clear.png: it is transparent everywhere", options=["--init-image", clear])
+        self.assert_bad(IMAGE, "clear.png: it is transparent everywhere", style=clear, options=["--weights", "fitted"])
+
+    def test_invisible_pixels_of_the_output_are_of_the_colours_around(self):
+        *_, rows = self.pixels(disc((200, 90, 30), (0, 255, 0)), disc((200, 90, 30), (0, 0, 255)), "--iterations", "0")
+        hidden = {tuple(row[i:i + 3]) for row in rows for i in range(0, len(row), 4) if row[i + 3] == 0}
+        self.assertEqual(hidden, {(200, 90, 30)})
+
+
+class Fit(CliTest):
+    def fitted(self, *options):
+        result = self.stylise("--size", "40x40", "--overwrite", *options)
+        return result.stderr, decode_png(self.read("out.png"))
+
+    def test_content_of_another_shape_is_cropped_and_a_line_says_so(self):
+        errors, picture = self.fitted()
+        self.assertIn("64x48 is of another shape than the output, 40x40; its middle is taken (--fit crop)", errors)
+        self.assertEqual(picture[:3], (40, 40, 3))
+        self.assertEqual(picture, self.fitted("--fit", "crop")[1])
+
+    def test_stretch_takes_all_of_it(self):
+        errors, picture = self.fitted("--fit", "stretch", "--iterations", "0")
+        self.assertIn("stretched (--fit stretch)", errors)
+        self.assertEqual(picture[:3], (40, 40, 3))
+        self.assertNotEqual(picture, self.fitted("--iterations", "0")[1])
+
+    def test_pad_leaves_transparent_margins(self):
+        errors, (width, height, channels, rows) = self.fitted("--fit", "pad", "--weights", "fitted")
+        self.assertIn("transparent margins (--fit pad)", errors)
+        self.assertEqual((width, height, channels), (40, 40, 4))
+        self.assertEqual([set(row[3::4]) for row in rows], [{0}] * 5 + [{255}] * 30 + [{0}] * 5)
+
+    def test_content_of_the_same_shape_is_taken_whole_without_a_word(self):
+        for size in ("32x24", "33x24", "60"):
+            result = self.stylise("--size", size, "--fit", "pad", "--overwrite")
+            self.assertNotIn("shape", result.stderr)
+            self.assertEqual(decode_png(self.read("out.png"))[2], 3)
+
+    def test_the_picture_tells_how_it_was_fitted(self):
+        self.fitted("--fit", "pad")
+        shown = json.loads(self.swag("--show-options", "--options-from", self.out).stdout)
+        self.assertEqual((shown["size"], shown["fit"]), ("40x40", "pad"))
+        self.assert_mistake(USAGE, ["--fit", "fill"], "--fit: 'fill' is not one of stretch, crop, pad")
+
+
 class Interrupts(CliTest):
     def start(self, *arguments):
         command = [self.program, self.content, self.style, "-o", self.out, *FAST, *LONG_RUN, *arguments]
@@ -181,7 +268,7 @@ class ShowOptions(CliTest):
 
     def test_the_authors_preset_has_the_constants_of_their_code(self):
         shown = self.shown("--preset", "authors")
-        expected = {"network": "resnet50", "size": "512x512", "init": "content", "optimizer": "lbfgs-plain",
+        expected = {"network": "resnet50", "size": "512x512", "fit": "stretch", "init": "content", "optimizer": "lbfgs-plain",
                     "learning_rate": 1, "history": 100, "iterations": 1000, "scales": 1, "loss": "authors",
                     "content_weight": 1, "style_weight": 1e17, "content_layers": ["layer3"],
                     "style_layers": ["conv1", "layer1", "layer2", "layer3", "layer4"], "temperature": 1000,
