@@ -7,6 +7,8 @@ BUILD ?= build
 PREFIX ?= /usr/local
 CXXFLAGS ?= -O3
 BLAS_LIBS ?= -lopenblas
+# Of picture files: only the program and the tests read and write them, the library does not.
+CODEC_LIBS := -ljpeg -lpng -llcms2
 VERSION := $(shell sed -n 's/^\#define SWAG_VERSION_[MP][A-Z]* //p' include/swag.h | paste -sd.)
 SOVERSION := $(shell sed -n 's/^\#define SWAG_ABI_VERSION //p' include/swag.h)
 
@@ -21,15 +23,17 @@ LINK := -pthread -ldl $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 # The library's rooms, docs/architecture.md says what each is for; tests/ has the same.
 kernel_rooms := kernels kernels/cpu kernels/conv2d kernels/lbfgs
 library_rooms := $(addprefix src/,support backend network network/families image weights optimizers objective run api)
-test_rooms := tests $(addprefix tests/,$(kernel_rooms) $(library_rooms:src/%=%))
+test_rooms := tests $(addprefix tests/,$(kernel_rooms) $(library_rooms:src/%=%) codecs)
 sources_in = $(wildcard $(addsuffix /*.$(2),$(1)))
 
 library_sources := $(call sources_in,$(kernel_rooms) $(library_rooms),cpp)
+codec_sources := $(call sources_in,src/codecs,cpp)
 program_sources := $(call sources_in,src/cli,cpp)
 test_sources := $(call sources_in,$(test_rooms),cpp)
 object = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
 library_objects := $(call object,$(library_sources))
-program_objects := $(call object,$(program_sources))
+codec_objects := $(call object,$(codec_sources))
+program_objects := $(call object,$(program_sources)) $(codec_objects)
 test_objects := $(call object,$(test_sources))
 
 .PHONY: all test demo bench lint install clean help objects
@@ -51,7 +55,7 @@ $(BUILD)/obj/%_avx2.o: FLAGS += -mavx2 -mfma
 $(BUILD)/obj/%_avx512.o: FLAGS += -mavx512f -mfma -mprefer-vector-width=512
 endif
 # stb shifts negative numbers to the left, as every compiler allows.
-$(BUILD)/obj/src/image/stb.o: FLAGS += $(if $(SANITIZE),-fno-sanitize=shift)
+$(BUILD)/obj/src/codecs/stb.o: FLAGS += $(if $(SANITIZE),-fno-sanitize=shift)
 $(BUILD)/obj/tests/%.o: FLAGS += -DSWAG_SOURCE_DIR='"$(CURDIR)"'
 
 $(BUILD)/obj/%.o: %.cpp | $(BUILD)/dependencies
@@ -69,10 +73,10 @@ $(BUILD)/libswag.so: $(library_objects) src/api/swag.map
 	  $(LINK) $(BLAS_LIBS)
 
 $(BUILD)/swag: $(program_objects) $(BUILD)/libswag.a
-	$(CXX) -o $@ $^ $(LINK) $(BLAS_LIBS)
+	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS) $(BLAS_LIBS)
 
-$(BUILD)/swag_tests: $(test_objects) $(BUILD)/libswag.a
-	$(CXX) -o $@ $^ $(LINK) $(BLAS_LIBS)
+$(BUILD)/swag_tests: $(test_objects) $(codec_objects) $(BUILD)/libswag.a
+	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS) $(BLAS_LIBS)
 
 -include $(patsubst %.o,%.d,$(library_objects) $(program_objects) $(test_objects))
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "src/image/decode.h"
+#include "src/codecs/decode.h"
 #include "src/run/dump.h"
 #include "src/support/parse.h"
 #include "src/weights/safetensors.h"

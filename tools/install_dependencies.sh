@@ -12,7 +12,7 @@ blas=${BLAS_LIBS:--lopenblas}
 
 want=${1:-}  # "emulator": what only the emulator needs, too
 
-has_header() { printf '#include <%s>\n' "$1" | $compiler -std=c++17 -x c++ -E - >/dev/null 2>&1; }
+has_header() { printf '#include <%s>\n' "$@" | $compiler -std=c++17 -x c++ -E - >/dev/null 2>&1; }
 has_blas() {
   probe=$(mktemp)
   printf '#include <cblas.h>\nint main() { return cblas_sdot(0, nullptr, 1, nullptr, 1) != 0; }\n' |
@@ -29,6 +29,9 @@ find_missing() {
   command -v python3 >/dev/null 2>&1 || missing="$missing python3"
   has_blas || missing="$missing libopenblas-dev"
   has_header stb/stb_image.h || missing="$missing libstb-dev"
+  has_header cstdio jpeglib.h || missing="$missing libjpeg-dev"
+  has_header png.h || missing="$missing libpng-dev"
+  has_header lcms2.h || missing="$missing liblcms2-dev"
   has_header doctest/doctest.h || missing="$missing doctest-dev"
   has_header CLI/CLI.hpp || missing="$missing libcli11-dev"
   has_header nlohmann/json.hpp || missing="$missing nlohmann-json3-dev"

@@ -8,7 +8,7 @@
 #include "src/cli/command.h"
 #include "src/cli/make_model.h"
 #include "src/cli/outputs.h"
-#include "src/image/decode.h"
+#include "src/codecs/decode.h"
 #include "src/support/error.h"
 #include "src/weights/safetensors.h"
 

@@ -4,7 +4,7 @@
 .PHONY: emulator cuda-test kernel-report kernel-record gpu-test gpu-test-build
 
 cuda_test_sources := $(wildcard tests/cuda/*.cu)
-cuda_backend_test_objects := $(call object,$(wildcard tests/cuda/*.cpp)) $(BUILD)/obj/tests/main.o
+cuda_backend_test_objects := $(call object,$(wildcard tests/cuda/*.cpp)) $(BUILD)/obj/tests/main.o $(codec_objects)
 
 # ---------------------------------------------------------------- on the emulator
 
@@ -15,11 +15,11 @@ emulator_libraries := $(emulator)/libemulator.a $(BUILD)/libswag.a
 emulator_program_objects := $(filter-out $(BUILD)/obj/src/cli/main.o,$(program_objects)) $(emulator_libraries)
 
 $(emulator)/swag: $(plain_kernels) $(emulator)/plain/tests/cuda/emulator/program.o $(emulator_program_objects)
-	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
+	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS) $(EMULATOR_LIBS)
 
 $(emulator)/swag_checked: $(instrumented_kernels) $(emulator)/instrumented/tests/cuda/emulator/program.o \
     $(emulator_program_objects)
-	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
+	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS) $(EMULATOR_LIBS)
 
 # Sanitizers and instrumentation exclude each other.
 $(emulator)/cuda_tests: $(if $(SANITIZE),$(plain_kernels),$(instrumented_kernels)) \
@@ -30,7 +30,7 @@ $(emulator)/kernel_counts: $(instrumented_kernels) $(BUILD)/obj/tests/cuda/emula
 	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
 
 $(emulator)/cuda_backend_tests: $(plain_kernels) $(cuda_backend_test_objects) $(emulator_libraries)
-	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
+	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS) $(EMULATOR_LIBS)
 
 emulator: $(emulator)/swag $(emulator)/swag_checked  ## swag with its CUDA kernels on the emulator: --device emulator
 
@@ -75,7 +75,7 @@ kernel-record: $(counted) $(compiled)  ## write down today's counts for kernel-r
 gpu_test_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(cuda_test_sources))
 
 $(BUILD)/cuda/gpu_tests: $(gpu_test_objects) $(cuda_backend_test_objects) $(cuda_objects) $(BUILD)/libswag.a
-	$(NVCC) -cudart static -o $@ $^ -lcublas $(BLAS_LIBS) -Xlinker -rpath=$(dir $(NVCC))../lib64
+	$(NVCC) -cudart static -o $@ $^ -lcublas $(CODEC_LIBS) $(BLAS_LIBS) -Xlinker -rpath=$(dir $(NVCC))../lib64
 
 -include $(gpu_test_objects:.o=.d) $(cuda_backend_test_objects:.o=.d)
 

@@ -1,8 +1,8 @@
-#include "src/image/exif.h"
+#include "src/codecs/exif.h"
 
 #include <utility>
 
-#include "src/image/chunks.h"
+#include "src/codecs/chunks.h"
 
 namespace swag {
 namespace {

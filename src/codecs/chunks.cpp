@@ -1,4 +1,4 @@
-#include "src/image/chunks.h"
+#include "src/codecs/chunks.h"
 
 namespace swag {
 

@@ -1,4 +1,4 @@
-#include "src/image/encode.h"
+#include "src/codecs/encode.h"
 
 #include <stb/stb_image_write.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "src/image/chunks.h"
+#include "src/codecs/chunks.h"
 #include "src/support/file.h"
 
 namespace swag {

@@ -1,4 +1,4 @@
-#include "src/image/decode.h"
+#include "src/codecs/decode.h"
 
 #include <stb/stb_image.h>
 
@@ -8,10 +8,10 @@
 #include <memory>
 #include <utility>
 
-#include "src/image/chunks.h"
-#include "src/image/exif.h"
-#include "src/image/foreign.h"
-#include "src/image/pnm.h"
+#include "src/codecs/chunks.h"
+#include "src/codecs/exif.h"
+#include "src/codecs/foreign.h"
+#include "src/codecs/pnm.h"
 #include "src/support/file.h"
 
 namespace swag {

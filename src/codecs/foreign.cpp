@@ -1,4 +1,4 @@
-#include "src/image/foreign.h"
+#include "src/codecs/foreign.h"
 
 #include <string_view>
 

@@ -1,4 +1,4 @@
-#include "src/image/pnm.h"
+#include "src/codecs/pnm.h"
 
 #include <algorithm>
 #include <cctype>

@@ -7,9 +7,9 @@
 #include <limits>
 #include <string>
 
-#include "src/image/chunks.h"
-#include "src/image/decode.h"
-#include "src/image/encode.h"
+#include "src/codecs/chunks.h"
+#include "src/codecs/decode.h"
+#include "src/codecs/encode.h"
 #include "src/support/file.h"
 #include "tests/helpers.h"
 #include "tests/weights/weight_files.h"

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "src/image/decode.h"
-#include "src/image/encode.h"
+#include "src/codecs/decode.h"
+#include "src/codecs/encode.h"
 #include "tests/helpers.h"
 #include "tests/weights/weight_files.h"
 
