@@ -1,5 +1,6 @@
-#include <cblas.h>
+#include <algorithm>
 
+#include "kernels/cpu/gemm_micro_kernel.h"
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/vector_clones.h"
 #include "kernels/gram.h"
@@ -19,27 +20,10 @@
 namespace swag::cpu {
 namespace {
 
-constexpr int kTile = 256;          // channels
-constexpr int kChunk = 512;         // positions
-constexpr int kBackwardRows = 256;  // positions of one product in gram_backward
-constexpr int kBackwardCols = 512;  // channels of it
-constexpr int kStored = 8;          // rows of the lower half written together: a cache line of the upper
-constexpr int kWantedTasks = 32;    // enough for the threads of today; more tasks, more memory
-
-void multiply_symmetric(float* c, const float* a, int n, int rows) {
-  cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, n, rows, 1.f, a, n, 0.f, c, n);
-}
-void multiply_symmetric(double* c, const double* a, int n, int rows) {
-  cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, n, rows, 1.0, a, n, 0.0, c, n);
-}
-void multiply(CBLAS_TRANSPOSE trans_a, int m, int n, int k, float alpha, const float* a, int lda,
-              const float* b, int ldb, float beta, float* c, int ldc) {
-  cblas_sgemm(CblasRowMajor, trans_a, CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
-void multiply(CBLAS_TRANSPOSE trans_a, int m, int n, int k, double alpha, const double* a, int lda,
-              const double* b, int ldb, double beta, double* c, int ldc) {
-  cblas_dgemm(CblasRowMajor, trans_a, CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
+constexpr int kTile = 256;        // channels; a multiple of every kernel's panel
+constexpr int kChunk = 512;       // positions
+constexpr int kStored = 8;        // rows of the lower half written together: a cache line of the upper
+constexpr int kWantedTasks = 32;  // enough for the threads of today; more tasks, more memory
 
 /// How gram_forward cuts its work, by the shape alone.
 struct Plan {
@@ -70,10 +54,11 @@ struct TileIndex {
 /// The channels of a tile row or column; the last may be narrower.
 int tile_channels(int index, const GramParams& params) { return std::min(kTile, params.d - index * kTile); }
 
-/// Some channels of one chunk, centred.
+/// Some channels of one chunk, centred, in the panels of the micro-kernel: each is B of a product as it lies,
+/// and A too, column by column.
 template <typename T>
 struct CentredChunk {
-  T* centred;   // (n, channels), dense
+  T* panels;    // (channels / panel, n, panel); 0 beyond the last channel
   T* mean;      // (kTile)
   double* sum;  // (kTile), of the centred values
   int channels = 0;
@@ -96,7 +81,7 @@ struct Scratch {
     auto* values = reinterpret_cast<T*>(sums + 2 * kTile);
     for (CentredChunk<T>* chunk : {&left, &right}) {
       chunk->mean = values;
-      chunk->centred = values + kTile;
+      chunk->panels = values + kTile;
       values += (kChunk + 1) * kTile;
     }
     product = values;
@@ -114,26 +99,42 @@ __attribute__((always_inline)) inline void add_row(T* __restrict sum, const T* _
 VECTOR_CLONES void add_values(float* sum, const float* values, int count) { add_row(sum, values, count); }
 void add_values(double* sum, const double* values, int count) { add_row(sum, values, count); }
 
-/// centred(i, k) = s(i, k) - mean(k), and their sum over the n positions is added to `run`.
-template <typename T>
-__attribute__((always_inline)) inline void centre_rows(T* __restrict centred, T* __restrict run,
-                                                       const T* __restrict s, const T* __restrict mean,
-                                                       int64_t pitch, int n, int channels) {
-  for (int i = 0; i < n; ++i) {
-    for (int k = 0; k < channels; ++k) {
-      const T value = s[i * pitch + k] - mean[k];
-      centred[int64_t{i} * channels + k] = value;
-      run[k] += value;
+/// centred(i, k) = s(i, k) - mean(k) for the channels of a panel, and their sum over the n positions.
+template <int kPanel, typename T>
+__attribute__((always_inline)) inline void centre_columns(T* __restrict centred, double* __restrict sum,
+                                                          const T* __restrict s, const T* __restrict mean,
+                                                          int64_t pitch, int n) {
+  constexpr int kRun = 32;  // positions whose sum T holds well
+  for (int k = 0; k < kPanel; ++k) sum[k] = 0;
+  for (int begin = 0; begin < n; begin += kRun) {
+    T run[kPanel] = {};
+    for (int i = begin; i < std::min(begin + kRun, n); ++i) {
+      for (int k = 0; k < kPanel; ++k) {
+        const T value = s[i * pitch + k] - mean[k];
+        centred[i * kPanel + k] = value;
+        run[k] += value;
+      }
     }
+    for (int k = 0; k < kPanel; ++k) sum[k] += run[k];
   }
 }
-VECTOR_CLONES void centre_positions(float* centred, float* run, const float* s, const float* mean,
-                                    int64_t pitch, int n, int channels) {
-  centre_rows(centred, run, s, mean, pitch, n, channels);
+template <typename T>
+__attribute__((always_inline)) inline void centre_panel_of(T* centred, double* sum, const T* s, const T* mean,
+                                                           int64_t pitch, int n, int panel) {
+  switch (panel) {
+    case 32: return centre_columns<32>(centred, sum, s, mean, pitch, n);
+    case 16: return centre_columns<16>(centred, sum, s, mean, pitch, n);
+    case 8: return centre_columns<8>(centred, sum, s, mean, pitch, n);
+    default: return centre_columns<4>(centred, sum, s, mean, pitch, n);
+  }
 }
-void centre_positions(double* centred, double* run, const double* s, const double* mean, int64_t pitch, int n,
-                      int channels) {
-  centre_rows(centred, run, s, mean, pitch, n, channels);
+VECTOR_CLONES void centre_panel(float* centred, double* sum, const float* s, const float* mean, int64_t pitch,
+                                int n, int panel) {
+  centre_panel_of(centred, sum, s, mean, pitch, n, panel);
+}
+void centre_panel(double* centred, double* sum, const double* s, const double* mean, int64_t pitch, int n,
+                  int panel) {
+  centre_panel_of(centred, sum, s, mean, pitch, n, panel);
 }
 
 /// One row of the sum at the top of this file; added to `sums`, or put there.
@@ -165,21 +166,55 @@ void add_product_row(double* sums, const double* centred, const double* right_su
 /// Reads n positions of `channels` channels. The formula holds for any mean, so that of a sample will do.
 template <typename T>
 void centre(CentredChunk<T>& chunk, const T* s, int64_t pitch, int n, int channels) {
-  constexpr int kRun = 32;  // positions whose sum T holds well
   constexpr int kSamples = 16;
-  T run[kTile];
   chunk.channels = channels;
   const int step = std::max(1, n / kSamples), samples = (n + step - 1) / step;
   std::fill(chunk.mean, chunk.mean + channels, T(0));
   for (int i = 0; i < n; i += step) add_values(chunk.mean, s + i * pitch, channels);
   for (int k = 0; k < channels; ++k) chunk.mean[k] /= static_cast<T>(samples);
 
-  std::fill(chunk.sum, chunk.sum + channels, 0.0);
-  for (int begin = 0; begin < n; begin += kRun) {
-    std::fill(run, run + channels, T(0));
-    centre_positions(chunk.centred + int64_t{begin} * channels, run, s + begin * pitch, chunk.mean, pitch,
-                     std::min(kRun, n - begin), channels);
-    for (int k = 0; k < channels; ++k) chunk.sum[k] += run[k];
+  const int panel = gemm_kernel<T>().panel;
+  for (int begin = 0; begin < channels; begin += panel) {
+    T* const centred = chunk.panels + int64_t{begin} * n;
+    T* const mean = chunk.mean + begin;
+    double* const sum = chunk.sum + begin;
+    if (channels - begin >= panel) {
+      centre_panel(centred, sum, s + begin, mean, pitch, n, panel);
+      continue;
+    }
+    std::fill_n(sum, panel, 0.0);
+    for (int i = 0; i < n; ++i) {
+      for (int k = 0; k < panel; ++k) {
+        const T value = begin + k < channels ? s[i * pitch + begin + k] - mean[k] : T(0);
+        centred[i * panel + k] = value;
+        sum[k] += value;
+      }
+    }
+  }
+}
+
+/// product = the centred left channels' transpose times the right ones. On the diagonal, where both are one,
+/// the panels above it.
+template <typename T>
+void multiply(T* product, const CentredChunk<T>& left, const CentredChunk<T>& right, int n) {
+  const GemmKernel<T>& kernel = gemm_kernel<T>();
+  const int panel = kernel.panel;
+  GemmPanel<T> call;
+  call.a_step = 1;
+  call.k_step = panel;
+  call.tap_rows = call.taps = 1;
+  call.depth = n;
+  call.y_step = right.channels;
+  for (int col = 0; col < right.channels; col += panel) {
+    call.b = right.panels + int64_t{col} * n;
+    call.columns = std::min(panel, right.channels - col);
+    const int last = &left == &right ? col : left.channels - 1;
+    for (int row = 0; row <= last; row += panel) {
+      call.a = left.panels + int64_t{row} * n;
+      call.rows = std::min(panel, left.channels - row);
+      call.y = product + int64_t{row} * right.channels + col;
+      kernel.multiply(call);
+    }
   }
 }
 
@@ -207,12 +242,11 @@ void sum_tile(double* sums, const T* s, TileIndex tile, int64_t begin, int64_t e
     const T* chunk = s + position * params.d;
     centre(scratch.left, chunk + tile.row * kTile, params.d, n, rows);
     if (tile.row == tile.col) {
-      multiply_symmetric(scratch.product, scratch.left.centred, rows, n);
+      multiply(scratch.product, scratch.left, scratch.left, n);
       add_product(sums, scratch.product, scratch.left, scratch.left, n, position > begin);
     } else {
       centre(scratch.right, chunk + tile.col * kTile, params.d, n, cols);
-      multiply(CblasTrans, rows, cols, n, T(1), scratch.left.centred, rows, scratch.right.centred, cols, T(0),
-               scratch.product, cols);
+      multiply(scratch.product, scratch.left, scratch.right, n);
       add_product(sums, scratch.product, scratch.left, scratch.right, n, position > begin);
     }
   }
@@ -246,13 +280,34 @@ void store_tile(double* a, double* sums, TileIndex tile, const Plan& plan, const
   }
 }
 
+/// Rows [begin, end) of factor * difference, in the micro-kernel's panels; 0 beyond the last column.
+template <typename T>
+void pack_rows(T* packed,            // (d / panel, d, panel)
+               const T* difference,  // (d, d)
+               double factor, int64_t begin, int64_t end, int d) {
+  const int panel = gemm_kernel<T>().panel;
+  for (int col = 0; col < d; col += panel) {
+    const int columns = std::min(panel, d - col);
+    for (int64_t k = begin; k < end; ++k) {
+      T* to = packed + (int64_t{col} * d + k * panel);
+      const T* from = difference + k * d + col;
+      for (int n = 0; n < columns; ++n) to[n] = static_cast<T>(factor) * from[n];
+      std::fill(to + columns, to + panel, T(0));
+    }
+  }
+}
+
 }  // namespace
 
 template <typename T>
 int64_t gram_workspace_bytes(const GramParams& params, Stream stream) {
   const Plan plan(params);
-  return plan.kept_tiles(thread_count(stream)) * plan.tile_count() * static_cast<int64_t>(sizeof(double)) +
-         thread_count(stream) * Scratch<T>::bytes();
+  const int64_t panel = gemm_kernel<T>().panel;
+  const int64_t packed = (params.d + panel - 1) / panel * panel * params.d * static_cast<int64_t>(sizeof(T));
+  const int64_t sums =
+      plan.kept_tiles(thread_count(stream)) * plan.tile_count() * static_cast<int64_t>(sizeof(double)) +
+      thread_count(stream) * Scratch<T>::bytes();
+  return std::max(packed, sums);
 }
 
 template <typename T>
@@ -293,17 +348,31 @@ void gram_difference(double* loss, double* inner, T* difference, const double* a
 }
 
 template <typename T>
-void gram_backward(T* ds, const T* s, const T* difference, double factor, bool accumulate,
-                   void* /*workspace*/, const GramParams& params, Stream stream) {
+void gram_backward(T* ds, const T* s, const T* difference, double factor, bool accumulate, void* workspace,
+                   const GramParams& params, Stream stream) {
+  constexpr int64_t kPackedRows = 16;                  // at a time: few enough for the prefetchers to follow
+  constexpr int64_t kBlock = 32768, kFewestRows = 48;  // elements of S that stay in the second-level cache
+  const GemmKernel<T>& kernel = gemm_kernel<T>();
   const int d = params.d;
-  const int64_t row_blocks = (params.m + kBackwardRows - 1) / kBackwardRows;
-  const int64_t col_blocks = (d + kBackwardCols - 1) / kBackwardCols;
-  parallel_tasks(stream, row_blocks * col_blocks, [&](int64_t task, int) {
-    const int64_t row = task % row_blocks * kBackwardRows;
-    const int col = static_cast<int>(task / row_blocks * kBackwardCols);
-    const int rows = static_cast<int>(std::min<int64_t>(kBackwardRows, params.m - row));
-    multiply(CblasNoTrans, rows, std::min(kBackwardCols, d - col), d, static_cast<T>(factor), s + row * d, d,
-             difference + col, d, accumulate ? T(1) : T(0), ds + row * d + col, d);
+  auto* packed = static_cast<T*>(workspace);  // factor * difference: (panels, d, panel)
+  parallel_ranges(stream, d, kPackedRows,
+                  [&](int64_t begin, int64_t end) { pack_rows(packed, difference, factor, begin, end, d); });
+  const int64_t rows = std::max(kFewestRows, kBlock / d);
+  parallel_ranges(stream, params.m, rows, [&](int64_t begin, int64_t end) {
+    GemmPanel<T> call;
+    call.a = s + begin * d;
+    call.a_step = call.y_step = d;
+    call.tap_rows = call.taps = 1;
+    call.depth = d;
+    call.rows = end - begin;
+    for (int col = 0; col < d; col += kernel.panel) {
+      call.b = packed + int64_t{col} * d;
+      call.columns = std::min(kernel.panel, d - col);
+      call.y = ds + begin * d + col;
+      call.residual = accumulate ? call.y : nullptr;
+      call.prefetch = col == 0;
+      kernel.multiply(call);
+    }
   });
 }
 

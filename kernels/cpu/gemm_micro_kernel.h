@@ -1,6 +1,7 @@
-// The register tile under the CPU's convolutions: rows of A times one panel of packed B, and an epilogue.
+// The register tile under the CPU's convolutions and Gram matrices: rows of A times one panel of packed B,
+// and an epilogue.
 //
-//   z(m, n) = sum_{i, j, k} a[m * a_step + i * tap_row_step + j * tap_step + k] * b(i, j, k, n)
+//   z(m, n) = sum_{i, j, k} a[m * a_step + i * tap_row_step + j * tap_step + k * k_step] * b(i, j, k, n)
 //   y(m, n) = mask_in * relu(z + bias(n) + residual(m, n))
 //
 // A is read where it lies, so a convolution needs no im2col: m is a pixel, (i, j) a tap, k a channel, and
@@ -18,6 +19,7 @@ template <typename T>
 struct GemmPanel {
   const T* a = nullptr;
   int64_t a_step = 0, tap_row_step = 0, tap_step = 0;
+  int64_t k_step = 1;  // anything else says that A lies column by column: a_step is taken as 1
   int tap_rows = 0, taps = 0, depth = 0;  // 0 taps are allowed: z is 0 then
   bool prefetch = false;                  // A comes from far: fetch the rows of the next tile ahead
   const T* b = nullptr;  // (tap_rows, taps, depth, panel), see GemmKernel; 0 from `columns` on

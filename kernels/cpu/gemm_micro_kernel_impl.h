@@ -145,23 +145,24 @@ inline void fetch_outputs(const GemmPanel<T>& p, int64_t row) {
 /// time.
 constexpr int kLongestSum = 32;
 
-template <typename T, int kRows>
+template <typename T, int kRows, bool kColumns>
 void multiply_tile(const GemmPanel<T>& p, int64_t row) {
   Vector<T> sum0[kRows] = {}, sum1[kRows] = {};
   Vector<T> sums[2 * kRows];  // of what was emptied
   int summed = 0;
   bool emptied = false;
   const T* b = p.b;
-  const int64_t a_step = p.a_step;
+  const int64_t a_step = kColumns ? 1 : p.a_step, k_step = kColumns ? p.k_step : 1;
   for (int m = 0; m < kRows; ++m) fetch_outputs(p, row + m);
   for (int i = 0; i < p.tap_rows; ++i) {
     for (int j = 0; j < p.taps; ++j) {
       const T* a = p.a + row * a_step + i * p.tap_row_step + j * p.tap_step;
-      for (const T* const end = a + p.depth; a < end;) {
-        if (p.prefetch) {
+      for (const T* const end = a + p.depth * k_step; a < end;) {
+        if (!kColumns && p.prefetch) {
           for (int m = 0; m < kRows; ++m) __builtin_prefetch(a + (kRows + m) * a_step, 0, 2);
         }
-        for (const T* const line_end = end - a > kLine<T> ? a + kLine<T> : end; a < line_end; ++a) {
+        const int64_t line = kLine<T> * k_step;
+        for (const T* const line_end = end - a > line ? a + line : end; a < line_end; a += k_step) {
           const Vector<T> b0 = load(b), b1 = load(b + kLanes<T>);
           b += 2 * kLanes<T>;
 #pragma GCC unroll 12
@@ -193,12 +194,12 @@ void multiply_tile(const GemmPanel<T>& p, int64_t row) {
 }
 
 /// Calls the tile of `rows` rows, 1 <= rows <= kRows.
-template <typename T, int kRows>
+template <typename T, int kRows, bool kColumns>
 inline void multiply_rows(const GemmPanel<T>& p, int64_t row, int64_t rows) {
   if (rows == kRows) {
-    multiply_tile<T, kRows>(p, row);
+    multiply_tile<T, kRows, kColumns>(p, row);
   } else if constexpr (kRows > 1) {
-    multiply_rows<T, kRows - 1>(p, row, rows);
+    multiply_rows<T, kRows - 1, kColumns>(p, row, rows);
   }
 }
 
@@ -208,7 +209,11 @@ void multiply(const GemmPanel<T>& p) {
   const int64_t tiles = (p.rows + kTileRows - 1) / kTileRows;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t begin = p.rows * tile / tiles, end = p.rows * (tile + 1) / tiles;
-    multiply_rows<T, kTileRows>(p, begin, end - begin);
+    if (p.k_step == 1) {
+      multiply_rows<T, kTileRows, false>(p, begin, end - begin);
+    } else {
+      multiply_rows<T, kTileRows, true>(p, begin, end - begin);
+    }
   }
 }
 

@@ -13,7 +13,6 @@ namespace {
 
 template <typename T>
 std::vector<double> gram(const std::vector<T>& s, const GramParams& params, Stream stream = {}) {
-  static const auto single_threaded_blas = make_cpu_backend(1);
   GuardedBuffer<char> workspace(cpu::gram_workspace_bytes<T>(params, stream));
   GuardedBuffer<double> a(int64_t{params.d} * params.d);
   cpu::gram_forward(a.data(), s.data(), workspace.data(), params, stream);
@@ -96,18 +95,22 @@ TEST_CASE_TEMPLATE("gram_backward multiplies by the difference, and adds where a
       }
     }
     GuardedBuffer<T> ds(params.m * d), many(params.m * d);
+    GuardedBuffer<char> workspace(cpu::gram_workspace_bytes<T>(params, cpu::stream_of(pool)));
     const double tolerance = sizeof(T) == 4 ? 2e-6 : 1e-14;
-    cpu::gram_backward(ds.data(), s.data(), difference.data(), 0.5, false, nullptr, params, Stream{});
-    cpu::gram_backward(many.data(), s.data(), difference.data(), 0.5, false, nullptr, params,
+    cpu::gram_backward(ds.data(), s.data(), difference.data(), 0.5, false, workspace.data(), params,
+                       Stream{});
+    cpu::gram_backward(many.data(), s.data(), difference.data(), 0.5, false, workspace.data(), params,
                        cpu::stream_of(pool));
     CHECK(relative_l2(ds, expected) <= tolerance);
     CHECK(worst_element(ds, expected) <= tolerance);
     CHECK(ds.values() == many.values());
-    cpu::gram_backward(ds.data(), s.data(), difference.data(), -0.25, true, nullptr, params, Stream{});
+    cpu::gram_backward(ds.data(), s.data(), difference.data(), -0.25, true, workspace.data(), params,
+                       Stream{});
     for (double& value : expected) value *= 0.5;
     CHECK(relative_l2(ds, expected) <= tolerance);
     CHECK(ds.intact());
     CHECK(many.intact());
+    CHECK(workspace.intact());
   }
 }
 
@@ -118,7 +121,8 @@ TEST_CASE("gram_backward with factor 4 / m is the gradient of the squared differ
   std::vector<double> difference(25), ignored(25), ds(s.size()), expected(s.size());
   double loss = 0, inner = 0;
   cpu::gram_difference(&loss, &inner, difference.data(), gram(s, params).data(), target.data(), 5, Stream{});
-  cpu::gram_backward(ds.data(), s.data(), difference.data(), 4.0 / params.m, false, nullptr, params,
+  GuardedBuffer<char> workspace(cpu::gram_workspace_bytes<double>(params, Stream{}));
+  cpu::gram_backward(ds.data(), s.data(), difference.data(), 4.0 / params.m, false, workspace.data(), params,
                      Stream{});
   double product = 0;  // <ds, S>, which the difference knows
   for (size_t i = 0; i < s.size(); ++i) product += ds[i] * s[i];
