@@ -1,7 +1,7 @@
 # swag without CMake. `make help` lists what there is to make.
 #
 #   CXX=clang++  CXXFLAGS=-O2  BUILD=build  PREFIX=/usr/local  DESTDIR=
-#   BLAS_LIBS=-lopenblas  WERROR=1 (warnings are errors)  SANITIZE=address,undefined
+#   BLAS_LIBS=-lopenblas (of the emulator and the ladder)  WERROR=1 (warnings are errors)  SANITIZE=address,undefined
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -69,14 +69,13 @@ $(BUILD)/libswag.a: $(library_objects)
 	ar rcs $@ $^
 
 $(BUILD)/libswag.so: $(library_objects) src/api/swag.map
-	$(CXX) -shared -Wl,-soname,libswag.so.$(SOVERSION) -Wl,--version-script=src/api/swag.map -o $@ $(library_objects) \
-	  $(LINK) $(BLAS_LIBS)
+	$(CXX) -shared -Wl,-soname,libswag.so.$(SOVERSION) -Wl,--version-script=src/api/swag.map -o $@ $(library_objects) $(LINK)
 
 $(BUILD)/swag: $(program_objects) $(BUILD)/libswag.a
-	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS) $(BLAS_LIBS)
+	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS)
 
 $(BUILD)/swag_tests: $(test_objects) $(codec_objects) $(BUILD)/libswag.a
-	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS) $(BLAS_LIBS)
+	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS)
 
 -include $(patsubst %.o,%.d,$(library_objects) $(program_objects) $(test_objects))
 
@@ -97,6 +96,7 @@ test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all te
 	python3 tests/tools/test_gpu_check.py
 	python3 tests/cli/test_cli.py $(BUILD)/swag
 	python3 tests/cli/test_cli_mistakes.py $(BUILD)/swag
+	python3 tests/cli/test_cli_memory.py $(BUILD)/swag
 
 DEMO_SIZE ?= 512
 demo: $(BUILD)/swag $(cuda_for_gpu)  ## stylise the bundled pictures into build/demo.png and build/demo_grid.png
@@ -124,7 +124,7 @@ install: $(BUILD)/swag $(BUILD)/libswag.a $(BUILD)/libswag.so  ## program, libra
 	ln -sf libswag.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libswag.so.$(SOVERSION)
 	ln -sf libswag.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libswag.so
 	install -m 755 tools/convert_weights.py $(DESTDIR)$(PREFIX)/share/swag/
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBDIR@|lib|' -e 's|@BLAS_LIBS@|$(BLAS_LIBS)|' \
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBDIR@|lib|' \
 	  tools/swag.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/swag.pc
 
 clean:  ## remove what was built

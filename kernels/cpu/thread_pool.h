@@ -1,4 +1,4 @@
-// The one thread pool of a CPU backend. BLAS runs single-threaded inside its tasks.
+// The one thread pool of a CPU backend.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -11,7 +11,8 @@ namespace swag {
 
 class ThreadPool {
  public:
-  /// `threads` >= 1, the caller counted: a pool of 1 starts no thread.
+  /// `threads` >= 1, the caller counted: a pool of 1 starts no thread. Where the system denies a thread, the
+  /// pool has fewer.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

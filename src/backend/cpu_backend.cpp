@@ -1,5 +1,4 @@
 // The CPU backend: checks what a kernel requires and picks its instantiation by dtype.
-#include <cblas.h>
 #include <sched.h>
 #include <sys/mman.h>
 
@@ -12,17 +11,16 @@
 #include "kernels/content_loss.h"
 #include "kernels/cpu/thread_pool.h"
 #include "src/backend/arguments.h"
+#include "src/support/blas.h"
 #include "src/support/error.h"
 #include "src/support/host_memory.h"
-
-// OpenBLAS's own; weak, so that another CBLAS, whose threads its owner must limit, links too.
-extern "C" __attribute__((weak)) void openblas_set_num_threads(int threads);
 
 namespace swag {
 namespace {
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kHugePage = 2 << 20;
+constexpr int64_t kAsked = 8 << 20;  // from here on the system is asked whether it has so much
 
 /// The cores that this process may run on.
 int available_cores() {
@@ -30,8 +28,6 @@ int available_cores() {
   if (sched_getaffinity(0, sizeof cores, &cores) == 0) return CPU_COUNT(&cores);
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
-
-std::string mebibytes(int64_t bytes) { return std::to_string((bytes >> 20) + (bytes % (1 << 20) != 0)); }
 
 /// call(T()) with the C++ type of `dtype`: half precision does not exist on the CPU.
 template <typename Call>
@@ -46,10 +42,7 @@ auto dispatch(DType dtype, Call&& call) {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int threads) : pool_(threads), stream_(cpu::stream_of(pool_)) {
-    // Process-wide, alas; nothing in this library wants more.
-    if (openblas_set_num_threads) openblas_set_num_threads(1);
-  }
+  explicit CpuBackend(int threads) : pool_(threads), stream_(cpu::stream_of(pool_)) {}
 
   std::string description() const override {
     const int threads = pool_.threads();
@@ -63,21 +56,16 @@ class CpuBackend final : public Backend {
   int64_t available_bytes() const override { return available_host_memory_bytes(); }
   void* allocate(int64_t bytes) override {
     assert(bytes >= 0);
-    // Linux promises more memory than there is and kills later, so what cannot be is refused here.
-    const int64_t present = host_memory_bytes();
-    void* data = nullptr;
-    if (bytes <= present) {
-      const int64_t alignment = bytes >= 2 * kHugePage ? kHugePage : kAlignment;
-      const auto rounded = static_cast<size_t>((bytes + alignment - 1) / alignment * alignment);
-      data = std::aligned_alloc(alignment, rounded);
-      // Convolutions walk through maps in many places at once, which small pages serve badly. It may fail.
-      if (data && alignment == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);
-    }
+    if (bytes >= kAsked) require_host_memory(bytes, "a piece of the run");
+    const int64_t alignment = bytes >= 2 * kHugePage ? kHugePage : kAlignment;
+    const auto rounded = static_cast<size_t>((bytes + alignment - 1) / alignment * alignment);
+    void* const data = std::aligned_alloc(alignment, rounded);
     if (!data) {
-      throw Error(Status::kMemory, "cannot allocate " + mebibytes(bytes) +
-                                       " MiB of memory (this machine has " + mebibytes(present) +
-                                       " MiB): use a smaller size");
+      throw Error(Status::kMemory, "cannot allocate " + mebibytes(bytes) + " MiB of memory (" +
+                                       mebibytes(available_bytes()) + " MiB are free): use a smaller size");
     }
+    // Convolutions walk through maps in many places at once, which small pages serve badly. It may fail.
+    if (alignment == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);
     return data;
   }
   void deallocate(void* data) noexcept override { std::free(data); }
@@ -412,11 +400,14 @@ class CpuBackend final : public Backend {
     assert(y.dense() && a.dense() && b.dense());
     const int m = a.shape.w, k = a.shape.c, n = b.shape.c;
     const int parts = pool_.threads();
+    const Blas& library = blas(parts);
     cpu::parallel_tasks(stream_, parts, [&](int64_t part, int) {
-      const int begin = static_cast<int>(m * part / parts), end = static_cast<int>(m * (part + 1) / parts);
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, end - begin, n, k, 1.f,
-                  a.as<float>() + int64_t{begin} * k, k, b.as<float>(), n, 0.f,
-                  y.as<float>() + int64_t{begin} * n, n);
+      const int begin = static_cast<int>(m * part / parts),
+                rows = static_cast<int>(m * (part + 1) / parts) - begin;
+      const float one = 1, zero = 0;
+      // Row by row is column by column of the transposes, and y^T = b^T a^T.
+      library.sgemm("N", "N", &n, &rows, &k, &one, b.as<float>(), &n, a.as<float>() + int64_t{begin} * k, &k,
+                    &zero, y.as<float>() + int64_t{begin} * n, &n, 1, 1);
     });
   }
 

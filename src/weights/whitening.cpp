@@ -5,18 +5,8 @@
 #include <random>
 #include <string>
 
+#include "src/support/blas.h"
 #include "src/support/error.h"
-
-// LAPACK, which comes with OpenBLAS. Matrices lie column by column; the last arguments are Fortran's lengths
-// of the strings.
-extern "C" {
-void sgeqrf_(const int* m, const int* n, float* a, const int* lda, float* tau, float* work, const int* lwork,
-             int* info);
-void sorgqr_(const int* m, const int* n, const int* k, float* a, const int* lda, const float* tau,
-             float* work, const int* lwork, int* info);
-void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
-             double* work, const int* lwork, int* iwork, const int* liwork, int* info, size_t, size_t);
-}
 
 namespace swag {
 namespace {
@@ -34,17 +24,18 @@ void check(const char* routine, int info) {
 void orthonormalise_rows(std::vector<float>& a,  // (rows, cols), rows <= cols
                          int rows, int cols) {
   std::vector<float> tau(static_cast<size_t>(rows)), work(1);
+  const Blas& lapack = blas();
   const int query = -1;
   int info = 0;
   // Our rows are LAPACK's columns.
-  sgeqrf_(&cols, &rows, a.data(), &cols, tau.data(), work.data(), &query, &info);
+  lapack.sgeqrf(&cols, &rows, a.data(), &cols, tau.data(), work.data(), &query, &info);
   int size = static_cast<int>(work[0]);
-  sorgqr_(&cols, &rows, &rows, a.data(), &cols, tau.data(), work.data(), &query, &info);
+  lapack.sorgqr(&cols, &rows, &rows, a.data(), &cols, tau.data(), work.data(), &query, &info);
   size = std::max(size, static_cast<int>(work[0]));
   work.resize(static_cast<size_t>(size));
-  sgeqrf_(&cols, &rows, a.data(), &cols, tau.data(), work.data(), &size, &info);
+  lapack.sgeqrf(&cols, &rows, a.data(), &cols, tau.data(), work.data(), &size, &info);
   check("sgeqrf", info);
-  sorgqr_(&cols, &rows, &rows, a.data(), &cols, tau.data(), work.data(), &size, &info);
+  lapack.sorgqr(&cols, &rows, &rows, a.data(), &cols, tau.data(), work.data(), &size, &info);
   check("sorgqr", info);
 }
 
@@ -57,14 +48,15 @@ Eigen symmetric_eigen(std::vector<double> a, int n) {
   Eigen eigen{std::vector<double>(static_cast<size_t>(n)), std::move(a)};
   double work_size = 0;
   int iwork_size = 0, info = 0;
+  const Blas& lapack = blas();
   const int query = -1;
-  dsyevd_("V", "L", &n, eigen.vectors.data(), &n, eigen.values.data(), &work_size, &query, &iwork_size,
-          &query, &info, 1, 1);
+  lapack.dsyevd("V", "L", &n, eigen.vectors.data(), &n, eigen.values.data(), &work_size, &query, &iwork_size,
+                &query, &info, 1, 1);
   const int lwork = static_cast<int>(work_size);
   std::vector<double> work(static_cast<size_t>(lwork));
   std::vector<int> iwork(static_cast<size_t>(iwork_size));
-  dsyevd_("V", "L", &n, eigen.vectors.data(), &n, eigen.values.data(), work.data(), &lwork, iwork.data(),
-          &iwork_size, &info, 1, 1);
+  lapack.dsyevd("V", "L", &n, eigen.vectors.data(), &n, eigen.values.data(), work.data(), &lwork,
+                iwork.data(), &iwork_size, &info, 1, 1);
   check("dsyevd", info);
   return eigen;
 }

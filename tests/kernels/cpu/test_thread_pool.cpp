@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/reduce.h"
 #include "kernels/cpu/thread_pool.h"
+#include "tests/address_space_limit.h"
 
 using namespace swag;
 
@@ -27,6 +28,17 @@ TEST_CASE("a thread pool runs every task once, on its own threads") {
       CHECK(strangers == 0);
     }
   }
+}
+
+TEST_CASE("a thread pool makes do with the threads that the system grants") {
+  std::atomic<int> runs{0};
+  {
+    const test::AddressSpaceLimit no_room_for_stacks(24 << 20);
+    ThreadPool pool(64);
+    CHECK(pool.threads() < 64);
+    pool.run(100, [&](int64_t, int) { ++runs; });
+  }
+  CHECK(runs == 100);
 }
 
 TEST_CASE("two tasks of a pool of two run at the same time") {
