@@ -43,16 +43,16 @@ Weights fit_for_run(Backend& backend, const Graph& graph, bool average_pooling, 
   const Size output = scale_sizes(options, {content.h, content.w}).back();
   check_images(graph, last, options, content, styles);
   const LoweringOptions lowering = LoweringOptions::with(options.conv);
-  check_memory(PreparedNetwork(backend, graph, blank_weights(graph), dtype, last, true, lowering), options,
-               output);
-
   FitOptions fit;  // of every layer, not only those of this run: the weights may be saved and used again
+  std::vector<Image> images = {
+      working_image(fit_to_shape(content, output, options.fit), output, fit.max_size)};
+  check_memory(PreparedNetwork(backend, graph, blank_weights(graph), dtype, last, true, lowering), options,
+               output, !images[0].alpha.empty());
+
   fit.seed = seed;
   fit.average_pooling = average_pooling;
   fit.conv = options.conv;
   fit.progress = progress;
-  std::vector<Image> images = {
-      working_image(fit_to_shape(content, output, options.fit), output, fit.max_size)};
   for (const Image& style : styles) {
     images.push_back(working_image(style, style_size(options, output, style), fit.max_size));
   }

@@ -6,6 +6,7 @@
 
 #include "src/objective/evaluation.h"
 #include "src/run/pixels.h"
+#include "src/run/plan.h"
 #include "src/support/error.h"
 
 namespace swag {
@@ -50,6 +51,9 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
     throw Error(Status::kUsage, "--image must have the content's size, " + std::to_string(content.w) + "x" +
                                     std::to_string(content.h));
   }
+  check_visible(content, "content image");
+  check_visible(image, "the image to evaluate");
+  for (const Image& style : styles) check_visible(style, "style image");
   const Graph& graph = model.graph;
   std::vector<int> trunk;
   for (const std::string& tap : graph.trunk_taps) trunk.push_back(graph.tap_node(tap));

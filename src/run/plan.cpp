@@ -31,23 +31,25 @@ void check_reach(const Graph& graph, int last, Size size, const std::string& wha
                                   "; use a larger --size or --style-scale, or shallower layers");
 }
 
-/// Of one scale: arena, the targets beside it, the optimiser's vectors.
-int64_t bytes_needed(const PreparedNetwork& network, const StylizeOptions& options, Size size) {
+/// Of one scale: arena, the targets beside it, the optimiser's vectors. With alpha a tap's map and its
+/// gradient are gathered, of which all may be visible but a pixel.
+int64_t bytes_needed(const PreparedNetwork& network, const StylizeOptions& options, Size size, bool alpha) {
   Objective objective(network.backend(), network.graph(), network.dtype(), options.objective);
   ArenaPlan plan;
   Executor executor(network, size.h, size.w, objective.nodes(), true, plan);
   std::vector<Shape> shapes;
-  int64_t targets = 0;
+  int64_t targets = 0, gathered = 0;
   for (const Tap& tap : objective.taps()) {
     const Shape shape = executor.shape(tap.node);
     shapes.push_back(shape);
     if (tap.style >= 0) targets += int64_t{shape.c} * shape.c * 8;
     if (tap.content) targets += shape.count() * size_of(network.dtype());
+    if (alpha) gathered = std::max(gathered, 2 * shape.count() * size_of(network.dtype()));
   }
   objective.plan(plan, shapes);
   const Shape pixels{size.h, size.w, 3};
   const int64_t image = pixels.count() * size_of(network.dtype());
-  return plan.place() + targets + 3 * image +
+  return plan.place() + targets + gathered + 3 * image +
          optimizer_bytes(optimizer_options(options), network.backend(), network.dtype(), pixels);
 }
 
@@ -105,18 +107,18 @@ std::vector<Size> usable_scales(const Graph& graph, int last, const StylizeOptio
   return sizes;
 }
 
-void check_memory(const PreparedNetwork& network, const StylizeOptions& options, Size output) {
+void check_memory(const PreparedNetwork& network, const StylizeOptions& options, Size output, bool alpha) {
   constexpr double kMiB = 1024.0 * 1024.0;
   const int64_t available = network.backend().available_bytes();
-  const int64_t need = bytes_needed(network, options, output);
+  const int64_t need = bytes_needed(network, options, output, alpha);
   if (need <= available) return;
   double low = 0, high = 1;  // of the output's size
   while (high - low > 0.005) {
     const double middle = 0.5 * (low + high);
     const Size size{std::max(1, static_cast<int>(output.h * middle)),
                     std::max(1, static_cast<int>(output.w * middle))};
-    const bool good =
-        reaches(network.graph(), size, network.last()) && bytes_needed(network, options, size) <= available;
+    const bool good = reaches(network.graph(), size, network.last()) &&
+                      bytes_needed(network, options, size, alpha) <= available;
     (good ? low : high) = middle;
   }
   throw Error(Status::kMemory, "an image of " + text_of(output) + " pixels needs " +

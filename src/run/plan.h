@@ -36,7 +36,8 @@ std::vector<Size> usable_scales(const Graph& graph, int last, const StylizeOptio
                                 const Image& content, const std::vector<Image>& styles);
 
 /// Throws Error(kMemory) with the need and the largest size that fits when the backend's memory is too small.
-void check_memory(const PreparedNetwork& network, const StylizeOptions& options, Size output);
+/// `alpha`: whether the content has any.
+void check_memory(const PreparedNetwork& network, const StylizeOptions& options, Size output, bool alpha);
 
 OptimizerOptions optimizer_options(const StylizeOptions& options);
 

@@ -110,7 +110,7 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   s.sizes = usable_scales(s.model->graph, last, options, s.content, styles);
   s.network = std::make_unique<PreparedNetwork>(*s.backend, s.model->graph, s.model->weights, s.dtype, last,
                                                 true, LoweringOptions::with(options.conv));
-  check_memory(*s.network, options, s.sizes.back());
+  check_memory(*s.network, options, s.sizes.back(), !s.content.alpha.empty());
   s.progress.scales = static_cast<int>(s.sizes.size());
   s.start_scale(0);
 }
@@ -156,15 +156,18 @@ void Stylizer::State::start_scale(int scale) {
   progress.iteration = 0;
   progress.iterations = options.iterations;
   best = start_pixels(size);
-  const Image sized_content = resized(content, size);
-  alpha = sized_content.alpha;
-  fill_invisible_pixels(*backend, best.tensor, alpha);
   best_loss = INFINITY;
   restarts = 0;
   evaluations_before = progress.evaluations;
 
   evaluation.reset();  // its memory goes before the next one's comes
-  const OwnedTensor x_content = normalized_pixels(*backend, dtype, sized_content);
+  OwnedTensor x_content;
+  {
+    const Image sized = resized(content, size);
+    alpha = sized.alpha;
+    x_content = normalized_pixels(*backend, dtype, sized);
+  }
+  fill_invisible_pixels(*backend, best.tensor, alpha);
   std::vector<OwnedTensor> x_styles;
   Targets targets;
   targets.content = x_content.tensor;

@@ -180,6 +180,19 @@ class Transparency(CliTest):
         self.assert_bad(IMAGE, "clear.png: it is transparent everywhere", options=["--init-image", clear])
         self.assert_bad(IMAGE, "clear.png: it is transparent everywhere", style=clear, options=["--weights", "fitted"])
 
+    def test_a_dump_does_not_know_hidden_colours_either(self):
+        def dump(hidden):
+            picture = self.write("a.png", disc((200, 90, 30), hidden))
+            result = self.swag("dump", "--network", "vgg11", "--weights", "splitmix:7", "--content", picture, "--style",
+                               picture, "--image", self.write("b.png", disc((20, 90, 200), hidden)), "--out", self.out)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return self.read("out.png")
+
+        self.assertEqual(dump((0, 0, 0)), dump((0, 255, 0)))
+        clear = self.write("clear.png", png(20, 20, 4, lambda x, y: [255, 0, 0, 0]))
+        self.assert_mistake(IMAGE, ["dump", "--network", "vgg11", "--weights", "splitmix:7", "--content", self.content,
+                                    "--style", clear, "--out", self.path("d")], "it is transparent everywhere")
+
     def test_invisible_pixels_of_the_output_are_of_the_colours_around(self):
         *_, rows = self.pixels(disc((200, 90, 30), (0, 255, 0)), disc((200, 90, 30), (0, 0, 255)), "--iterations", "0")
         hidden = {tuple(row[i:i + 3]) for row in rows for i in range(0, len(row), 4) if row[i + 3] == 0}

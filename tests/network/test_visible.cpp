@@ -7,14 +7,19 @@ namespace {
 
 using Positions = std::vector<int32_t>;
 
-TEST_CASE("a position is seen where its part of the picture is opaque enough") {
-  // 4 x 4 pixels, a map of 2 x 2: parts of 4 pixels with means 1, 0.5, 0.25 and 0.
+TEST_CASE("a position is seen where enough of its part of the picture can be") {
+  // 4 x 4 pixels, a map of 2 x 2: parts of 4 pixels, of which 4, 2, 1 and 0 can be seen.
   const std::vector<float> alpha = {1, 1, 1, 0,  //
                                     1, 1, 1, 0,  //
                                     0, 0, 0, 0,  //
                                     1, 0, 0, 0};
   CHECK(visible_positions(alpha, {4, 4, 3}, {2, 2, 8}) == Positions{0, 1});
   CHECK(visible_positions(alpha, {4, 4, 3}, {4, 4, 8}) == Positions{0, 1, 2, 4, 5, 6, 12});
+}
+
+TEST_CASE("glass beside something opaque is seen, the last of a shadow is not") {
+  CHECK(visible_positions({1, 0.25f, 0.07f, 0.06f, 0}, {1, 5, 3}, {1, 5, 8}) == Positions{0, 1, 2});
+  CHECK(visible_positions({0.1f, 0.02f, 0.007f, 0.006f, 0}, {1, 5, 3}, {1, 5, 8}) == Positions{0, 1, 2});
 }
 
 TEST_CASE("a faint picture is seen as a whole, and a small island at every size of map") {
