@@ -2,6 +2,7 @@
 // reference.
 #include "src/run/dump.h"
 
+#include <cstdio>
 #include <optional>
 
 #include "src/api/options.h"
@@ -99,10 +100,13 @@ int dump_command(const Arguments& arguments) {
   const std::optional<DumpRequest> request = parse_dump(arguments);
   if (!request) return 0;
   check_file_output(request->out, true);
-  const Image content = load_image(request->content);
-  const Image image = request->image.empty() ? content : load_image(request->image);
+  std::vector<std::string> notes;
+  const auto load = [&](const std::string& path) { return load_image(path, original_size(), &notes); };
+  const Image content = load(request->content);
+  const Image image = request->image.empty() ? content : load(request->image);
   std::vector<Image> styles;
-  for (const std::string& path : request->styles) styles.push_back(load_image(path));
+  for (const std::string& path : request->styles) styles.push_back(load(path));
+  for (const std::string& note : notes) std::fprintf(stderr, "swag: warning: %s\n", note.c_str());
 
   const swag_options api = request->settings.options();
   const StylizeOptions options = stylize_options(api);

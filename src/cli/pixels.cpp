@@ -1,6 +1,7 @@
 #include "src/cli/pixels.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace swag::cli {
 
@@ -10,11 +11,12 @@ Pixels::Pixels(int h, int w, bool alpha)
       channels_(alpha ? 4 : 3),
       values_(static_cast<size_t>(h) * static_cast<size_t>(w) * channels_) {}
 
-Pixels::Pixels(const Image& image) : Pixels(image.h, image.w, !image.alpha.empty()) {
+Pixels::Pixels(Image image) : h_(image.h), w_(image.w), channels_(image.alpha.empty() ? 3 : 4) {
   if (channels_ == 3) {
-    values_ = image.rgb;
+    values_ = std::move(image.rgb);
     return;
   }
+  values_.resize(image.alpha.size() * 4);
   for (size_t i = 0; i < image.alpha.size(); ++i) {
     for (size_t c = 0; c < 3; ++c) values_[4 * i + c] = image.rgb[3 * i + c];
     values_[4 * i + 3] = image.alpha[i];

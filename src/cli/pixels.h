@@ -10,7 +10,7 @@ namespace swag::cli {
 /// Floats (h, w, 4) or, opaque, (h, w, 3), and the view of them.
 class Pixels {
  public:
-  explicit Pixels(const Image& image);
+  explicit Pixels(Image image);
   Pixels(int h, int w, bool alpha);
 
   swag_image view();

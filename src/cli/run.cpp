@@ -1,11 +1,13 @@
 // `swag run`: the main job, through the public C API.
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
 
+#include "src/api/options.h"
 #include "src/cli/check.h"
 #include "src/cli/command.h"
 #include "src/cli/outputs.h"
@@ -143,6 +145,7 @@ class Run {
   int run();
 
  private:
+  void load_image_at(const std::string& path, const SizeRule& wanted);
   void load_images();
   void make_model();
   void fit_model();
@@ -204,16 +207,31 @@ void Run::checked(swag_status status) const {
   throw Error(static_cast<Status>(status), message);
 }
 
+void Run::load_image_at(const std::string& path, const SizeRule& wanted) {
+  std::vector<std::string> notes;
+  Image image = load_image(path, wanted, &notes);
+  for (const std::string& note : notes) on_log(SWAG_LOG_WARNING, note.c_str(), this);
+  images_.emplace_back(std::move(image));
+  views_.push_back(images_.back().view());
+}
+
+/// Each is read at several times the size at which it will be used at most, or at its own.
 void Run::load_images() {
-  if (!settings_.init_image.empty()) paths_.push_back(settings_.init_image);
-  for (const std::string& path : paths_) {
-    const Image image = load_image(path);
-    images_.emplace_back(image);
-  }
-  if (!settings_.init_image.empty()) paths_.pop_back();
-  for (Pixels& image : images_) views_.push_back(image.view());
   const swag_options options = settings_.options();
+  const StylizeOptions run = stylize_options(options);
+  load_image_at(paths_[0], run.resize ? run.size : original_size());
   checked(swag_output_size(&options, views_[0].width, views_[0].height, &output_w_, &output_h_));
+  SizeRule style = original_size(), init = style;
+  if (run.resize) {
+    const double scale = settings_.grid.empty() ? run.style_scale : std::max(1.0, run.style_scale);
+    style = SizeRule();
+    style.longest = std::max(1, static_cast<int>(std::lround(std::max(output_w_, output_h_) * scale)));
+    init = SizeRule();
+    init.w = output_w_;
+    init.h = output_h_;
+  }
+  for (size_t i = 1; i < paths_.size(); ++i) load_image_at(paths_[i], style);
+  if (!settings_.init_image.empty()) load_image_at(settings_.init_image, init);
 }
 
 void Run::fit_model() {

@@ -1,6 +1,5 @@
 #include "src/codecs/encode.h"
 
-#include <stb/stb_image_write.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 #include <filesystem>
 
 #include "src/codecs/chunks.h"
+#include "src/codecs/jpeg.h"
+#include "src/codecs/png.h"
 #include "src/support/file.h"
 
 namespace swag {
@@ -21,6 +22,7 @@ using Bytes = std::vector<uint8_t>;
 // PNG: an iTXt chunk "keyword\0 flag method language\0 translated\0 text", here uncompressed and without
 // language. JPEG: comment segments, each with the keyword and a space, because other programs write comments
 // too.
+constexpr char kPngKeyword[] = "swag";
 constexpr char kPngPrefix[] = "swag\0\0\0\0";
 constexpr size_t kPngPrefixSize = sizeof kPngPrefix;  // with the last NUL
 constexpr char kJpegPrefix[] = "swag ";
@@ -39,12 +41,6 @@ Format format_of(const std::string& path) {
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   throw Error(Status::kOutput, path + ": " + what);
-}
-
-void append(void* context, void* data, int size) {
-  auto& bytes = *static_cast<Bytes*>(context);
-  const auto* begin = static_cast<const uint8_t*>(data);
-  bytes.insert(bytes.end(), begin, begin + size);
 }
 
 void check_suffix(const std::string& path) {
@@ -69,34 +65,13 @@ Bytes pixels_of(const Image& image, bool keep_alpha) {
   return pixels;
 }
 
-std::string big_endian_text(uint32_t value) {
-  std::string text;
-  for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(value >> shift & 0xff);
-  return text;
-}
-
-/// Behind the header chunk, which is always 25 bytes after the 8 of the signature.
-void insert_into_png(Bytes& file, const std::string& text) {
-  const std::string body = "iTXt" + std::string(kPngPrefix, kPngPrefixSize) + text;
-  const uint32_t sum = crc32(reinterpret_cast<const uint8_t*>(body.data()), body.size());
-  const std::string chunk =
-      big_endian_text(static_cast<uint32_t>(body.size() - 4)) + body + big_endian_text(sum);
-  file.insert(file.begin() + 33, chunk.begin(), chunk.end());
-}
-
-/// Behind the JFIF segment, in as many segments as it takes.
-void insert_into_jpeg(Bytes& file, const std::string& text) {
-  Bytes segments;
+/// The text in as many comments as it takes.
+std::vector<std::string> comments_of(const std::string& text) {
+  std::vector<std::string> comments;
   for (size_t at = 0; at < text.size(); at += kSegmentText) {
-    const size_t length = std::min(kSegmentText, text.size() - at), stated = length + kJpegPrefixSize + 2;
-    for (size_t byte : {size_t{0xff}, size_t{0xfe}, stated >> 8, stated & 0xff}) {
-      segments.push_back(static_cast<uint8_t>(byte));
-    }
-    segments.insert(segments.end(), kJpegPrefix, kJpegPrefix + kJpegPrefixSize);
-    segments.insert(segments.end(), text.begin() + at, text.begin() + at + length);
+    comments.push_back(kJpegPrefix + text.substr(at, kSegmentText));
   }
-  const size_t first = 4 + (size_t{file[4]} << 8 | file[5]);
-  file.insert(file.begin() + static_cast<std::ptrdiff_t>(first), segments.begin(), segments.end());
+  return comments;
 }
 
 }  // namespace
@@ -122,14 +97,9 @@ void save_image(const std::string& path, const Image& image, int jpeg_quality,
   check_suffix(path);
   const bool png = format_of(path) == Format::kPng, keep_alpha = png && !image.alpha.empty();
   const Bytes pixels = pixels_of(image, keep_alpha);
-  const int channels = keep_alpha ? 4 : 3;
-  Bytes file;
-  const int done =
-      png ? stbi_write_png_to_func(append, &file, image.w, image.h, channels, pixels.data(),
-                                   image.w * channels)
-          : stbi_write_jpg_to_func(append, &file, image.w, image.h, channels, pixels.data(), jpeg_quality);
-  if (!done || file.size() < 33) fail(path, "the picture could not be encoded");
-  if (!description.empty()) png ? insert_into_png(file, description) : insert_into_jpeg(file, description);
+  const Bytes file =
+      png ? encode_png(path, pixels, image.h, image.w, keep_alpha ? 4 : 3, kPngKeyword, description)
+          : encode_jpeg(path, pixels, image.h, image.w, jpeg_quality, comments_of(description));
   atomic_write_file(path, file.data(), file.size());
 }
 

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cctype>
 
-#include "src/support/error.h"
+#include "src/codecs/picture_builder.h"
 
 namespace swag {
 namespace {
+
+constexpr double kMostPixels =
+    1 << 28;  // the samples are counted below, where truncation has a word of its own
 
 /// The next number of a header, behind white space and comments; -1 where there is none.
 int next_number(const uint8_t* file, size_t size, size_t& at) {
@@ -34,22 +37,25 @@ bool parse_pnm(PnmHeader& header, const uint8_t* file, size_t size) {
   return header.w > 0 && header.h > 0 && header.largest > 0 && header.largest < 65536;
 }
 
-Image decode_pnm(const PnmHeader& header, const uint8_t* file, size_t size, const std::string& name) {
-  const size_t count = static_cast<size_t>(header.h) * header.w, bytes = header.largest > 255 ? 2 : 1;
-  if (size < header.samples || size - header.samples < count * header.channels * bytes) {
-    throw Error(Status::kImage, name + ": is truncated; copy or download it again");
+Image decode_pnm(const PnmHeader& header, const PictureFile& file) {
+  file.check_size(header.h, header.w, kMostPixels);
+  const size_t row_samples = static_cast<size_t>(header.w) * static_cast<size_t>(header.channels);
+  const size_t row_bytes = row_samples * (header.largest > 255 ? 2 : 1);
+  if (file.size < header.samples || file.size - header.samples < row_bytes * static_cast<size_t>(header.h)) {
+    file.fail_truncated();
   }
-  Image image;
-  image.h = header.h;
-  image.w = header.w;
-  image.rgb.resize(count * 3);
-  for (size_t i = 0; i < count * 3; ++i) {
-    const size_t sample = header.channels == 3 ? i : i / 3;
-    const uint8_t* p = file + header.samples + sample * bytes;
-    const int value = bytes == 2 ? p[0] << 8 | p[1] : p[0];
-    image.rgb[i] = std::min(1.0f, static_cast<float>(value) / static_cast<float>(header.largest));
+  PictureBuilder builder(file, {header.h, header.w, {header.channels, 2}, 1, 0, header.largest});
+  std::vector<uint16_t> row(row_samples);
+  const uint8_t* p = file.data + header.samples;
+  for (int r = 0; r < header.h; ++r) {
+    for (uint16_t& sample : row) {
+      int value = *p++;
+      if (header.largest > 255) value = value << 8 | *p++;
+      sample = static_cast<uint16_t>(std::min(value, header.largest));
+    }
+    builder.add_row(row.data());
   }
-  return image;
+  return builder.finish();
 }
 
 }  // namespace swag

@@ -1,10 +1,9 @@
-// Binary PGM (P5) and PPM (P6), of any depth. stb reads them too, but not those of 16 bits, and no truncation
-// is seen.
+// Binary PGM (P5) and PPM (P6), of any depth.
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
+#include "src/codecs/picture_file.h"
 #include "src/image/image.h"
 
 namespace swag {
@@ -18,7 +17,7 @@ struct PnmHeader {
 /// False for anything else. Numbers beyond 2^24 count as 2^24.
 bool parse_pnm(PnmHeader& header, const uint8_t* file, size_t size);
 
-/// Throws Error(kImage) where samples are missing.
-Image decode_pnm(const PnmHeader& header, const uint8_t* file, size_t size, const std::string& name);
+/// Throws Error(kImage) where samples are missing, and Error(kMemory).
+Image decode_pnm(const PnmHeader& header, const PictureFile& file);
 
 }  // namespace swag

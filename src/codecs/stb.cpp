@@ -1,15 +1,12 @@
-// stb's image codecs, compiled once. Files are read and written by src/support/file, so that errors have one
-// voice.
+#include "src/codecs/stb.h"
+
 #define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC  // the library's users may have an stb of their own
 #define STBI_NO_STDIO
-#define STBI_ONLY_JPEG
-#define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
 #define STBI_ONLY_GIF
 #define STBI_ONLY_TGA
-#define STBI_MAX_DIMENSIONS (1 << 24)  // decode.cpp has its own, smaller limit and says so
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STBI_WRITE_NO_STDIO
+#define STBI_MAX_DIMENSIONS (1 << 24)  // picture_file.cpp has its own, smaller limit and says so
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
@@ -19,7 +16,84 @@
 #pragma GCC diagnostic ignored "-Wsign-compare"
 #endif
 #include <stb/stb_image.h>
-#include <stb/stb_image_write.h>
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "src/codecs/gif.h"
+#include "src/codecs/picture_builder.h"
+#include "src/support/error.h"
+
+namespace swag {
+namespace {
+
+// Two bytes are a run of 128 pixels of TGA; a bit is a pixel of BMP.
+constexpr double kMostPixelsPerByte = 64;
+
+/// A file in memory as stb's input that remembers whether the decoder asked for more than there is: stb takes
+/// what it did not get for zeros, or leaves memory as it was.
+struct Reader {
+  const uint8_t* file;
+  int64_t size, at = 0;
+  bool past_end = false;
+
+  static int read(void* user, char* to, int wanted) {
+    constexpr int kLookahead = 128;  // stb fills its buffer with requests of this size, beyond what it needs
+    auto& reader = *static_cast<Reader*>(user);
+    const int64_t left = reader.size - std::min(reader.at, reader.size),
+                  got = std::min<int64_t>(wanted, left);
+    reader.past_end |= got < wanted && (got == 0 || wanted != kLookahead);
+    if (got > 0) std::memcpy(to, reader.file + reader.at, static_cast<size_t>(got));
+    reader.at += got;
+    return static_cast<int>(got);
+  }
+  static void skip(void* user, int count) {
+    auto& reader = *static_cast<Reader*>(user);
+    reader.at += count;
+    reader.past_end |= reader.at > reader.size;
+  }
+  static int at_end(void* user) {
+    const auto& reader = *static_cast<Reader*>(user);
+    return reader.at >= reader.size;
+  }
+};
+
+[[noreturn]] void refuse(const PictureFile& file) {
+  const std::string reason = stbi_failure_reason();
+  if (reason == "outofmem") {
+    throw Error(Status::kMemory, file.name + ": there is not enough memory to decode it");
+  }
+  file.fail("is damaged, or of a kind that is not read (" + reason + ")");
+}
+
+}  // namespace
+
+Image decode_with_stb(const PictureFile& file) {
+  int w = 0, h = 0, channels = 0;
+  if (!stbi_info_from_memory(file.data, static_cast<int>(file.size), &w, &h, &channels)) {
+    file.fail("is not a picture that can be read; JPEG, PNG, BMP, GIF, TGA and binary PNM can");
+  }
+  const bool gif = is_gif(file.data, file.size);
+  file.check_size(h, w,
+                  gif ? most_gif_pixels(file.size) : kMostPixelsPerByte * static_cast<double>(file.size));
+  const int64_t pixels = int64_t{h} * w;
+  // stb holds RGBA, of a GIF three times: its canvas, the one before, and which pixels changed.
+  const PictureBuilder::Source source = {h, w, {4, 1}, 1, pixels * (gif ? 9 : 8)};
+  if (gif && has_several_frames(file.data, file.size)) file.note("is animated; its first frame is taken");
+  PictureBuilder builder(file, source);
+  const stbi_io_callbacks callbacks = {Reader::read, Reader::skip, Reader::at_end};
+  Reader reader{file.data, static_cast<int64_t>(file.size)};
+  const std::unique_ptr<stbi_uc, void (*)(void*)> samples(
+      stbi_load_from_callbacks(&callbacks, &reader, &w, &h, &channels, 4), stbi_image_free);
+  if (reader.past_end) file.fail_truncated();
+  if (!samples) refuse(file);
+  if (h != source.h || w != source.w) file.fail("is damaged (it states two sizes)");
+  for (int row = 0; row < h; ++row) builder.add_row(samples.get() + size_t{4} * static_cast<size_t>(w) * row);
+  return builder.finish();
+}
+
+}  // namespace swag

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "src/codecs/decode.h"
 #include "src/codecs/encode.h"
+#include "tests/codecs/picture_files.h"
 #include "tests/helpers.h"
 #include "tests/weights/weight_files.h"
 
@@ -12,68 +12,11 @@ using namespace std::string_literals;
 namespace swag::test {
 namespace {
 
-Image decode(const std::string& bytes) { return decode_image(bytes.data(), bytes.size(), "in"); }
-
-std::string error_of(const std::string& bytes, const std::string& name = "in") {
-  return error_text([&] { decode_image(bytes.data(), bytes.size(), name); });
-}
-
 std::string from_hex(const std::string& hex) {
   std::string bytes;
   for (size_t i = 0; i < hex.size(); i += 2)
     bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
   return bytes;
-}
-
-std::string big_endian(uint32_t value) {
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 0xff);
-  return bytes;
-}
-
-/// The sum at the end is wrong, which no decoder here minds.
-std::string png_chunk(const std::string& type, const std::string& data) {
-  return big_endian(static_cast<uint32_t>(data.size())) + type + data + "\0\0\0\0"s;
-}
-
-std::string png_header(uint32_t w, uint32_t h, char depth, char colour) {
-  return "\x89PNG\r\n\x1a\n" + png_chunk("IHDR", big_endian(w) + big_endian(h) + depth + colour + "\0\0\0"s);
-}
-
-/// A PNG whose rows (each with its filter byte) lie in one stored deflate block.
-std::string png(uint32_t w, uint32_t h, char depth, char colour, const std::string& rows) {
-  const auto size = static_cast<uint16_t>(rows.size());
-  const auto low = [](int value) { return static_cast<char>(value & 0xff); };
-  const std::string block =
-      "\x78\x01\x01"s + low(size) + low(size >> 8) + low(~size) + low(~size >> 8) + rows;
-  return png_header(w, h, depth, colour) + png_chunk("IDAT", block + "\0\0\0\0"s) + png_chunk("IEND", "");
-}
-
-/// A directory with one other entry before the orientation.
-std::string tiff(bool little, int orientation) {
-  const auto number = [&](uint32_t value, int bytes) {
-    const std::string big = big_endian(value).substr(4 - bytes);
-    return little ? std::string(big.rbegin(), big.rend()) : big;
-  };
-  const auto entry = [&](int tag, int value) {
-    return number(tag, 2) + number(3, 2) + number(1, 4) + number(value, 2) + "\0\0"s;
-  };
-  return (little ? "II*\0"s : "MM\0*"s) + number(8, 4) + number(2, 2) + entry(0x010f, 5) +
-         entry(0x0112, orientation) + number(0, 4);
-}
-
-/// Grey 3 x 2: "abc" over "def".
-std::string letters_png() { return png(3, 2, 8, 0, "\0abc\0def"s); }
-
-std::string letters(const Image& image) {
-  std::string text;
-  for (int row = 0; row < image.h; ++row) {
-    for (int col = 0; col < image.w; ++col) {
-      text += static_cast<char>(std::lround(image.rgb[(static_cast<size_t>(row) * image.w + col) * 3] * 255));
-    }
-    text += row + 1 < image.h ? "/" : "";
-  }
-  return text;
 }
 
 Image gradient(int h, int w) {
@@ -94,14 +37,6 @@ const std::string kCmykJpeg = from_hex(
     "2931302e292d2c333a4a3e333646372c2d405741464c4e525352323e5a615a50604a51524fffc00014080008001004431100"
     "4d11005911004b1100ffc40017000003010000000000000000000000000000060705ffc40014100100000000000000000000"
     "000000000000ffda000e0443004d0059004b00003f007f219254e429a4b787ffd9");
-
-void check_pixel(const Image& image, size_t pixel, int r, int g, int b, double tolerance = 1.01) {
-  const int expected[3] = {r, g, b};
-  for (int c = 0; c < 3; ++c) {
-    const double difference = std::abs(image.rgb[pixel * 3 + c] * 255.0 - expected[c]);
-    CHECK_FALSE(!(difference <= tolerance));
-  }
-}
 
 }  // namespace
 
@@ -156,7 +91,7 @@ TEST_CASE("decode turns pictures the right way up, from JPEG and PNG, in both by
       CAPTURE(orientation);
       const std::string block = tiff(little, orientation);
       const std::string chunk = png_chunk("eXIf", block);
-      CHECK(letters(decode(letters_png().insert(33, chunk))) == expected[orientation - 1]);
+      CHECK(letters(decode(letters_png(chunk))) == expected[orientation - 1]);
 
       // In the JPEG only the corner that is dark tells, but the parser of PNG and JPEG is one.
       Image corner{8, 16, std::vector<float>(8 * 16 * 3, 1.0f), {}};
@@ -185,15 +120,15 @@ TEST_CASE("decode ignores damaged EXIF data") {
     const std::string whole = tiff(little, 6);
     for (size_t size = 0; size + 6 < whole.size();
          ++size) {  // the last 4 bytes, of the next directory, are not needed
-      CHECK(letters(decode(letters_png().insert(33, png_chunk("eXIf", whole.substr(0, size))))) == "abc/def");
+      CHECK(letters(decode(letters_png(png_chunk("eXIf", whole.substr(0, size))))) == "abc/def");
     }
   }
   for (const int orientation : {0, 9, 0xffff}) {
-    CHECK(letters(decode(letters_png().insert(33, png_chunk("eXIf", tiff(true, orientation))))) == "abc/def");
+    CHECK(letters(decode(letters_png(png_chunk("eXIf", tiff(true, orientation))))) == "abc/def");
   }
   std::string lost = tiff(true, 6);
   lost.replace(4, 4, "\xff\xff\xff\xff");  // the directory's offset
-  CHECK(letters(decode(letters_png().insert(33, png_chunk("eXIf", lost)))) == "abc/def");
+  CHECK(letters(decode(letters_png(png_chunk("eXIf", lost)))) == "abc/def");
 }
 
 TEST_CASE("load_image says what is wrong with a path") {
@@ -217,7 +152,7 @@ TEST_CASE("decode names the format that has to be converted, and the command") {
   CHECK(advice("RIFF\0\0\0\0WEBPVP8 "s, "p.webp") ==
         "3: p.webp: WebP is not supported; convert it first: dwebp p.webp -o p.png");
   CHECK(advice("II*\0\0\0\0\0"s, "my scan.tif") ==
-        "3: my scan.tif: TIFF is not supported; convert it first: convert \"my scan.tif\" \"my scan.png\"");
+        "3: my scan.tif: TIFF is not supported; convert it first: convert 'my scan.tif[0]' 'my scan.png'");
   CHECK(advice("%PDF-1.7", "v1.2/doc") ==
         "3: v1.2/doc: PDF is not supported; convert it first: pdftoppm -png -singlefile v1.2/doc v1.2/doc");
   CHECK(advice("<?xml version='1.0'?>\n<!-- x --><svg/>", "i.svg").find(": SVG is not supported") !=
@@ -253,8 +188,8 @@ TEST_CASE("every truncation of a file is an error, never a crash") {
                                kCmykJpeg, "P6 2 2 255\n0123456789ab"s};
   for (const std::string& file : files) {
     CHECK(error_of(file) == "");
-    const bool is_png = file[0] == '\x89';
-    const size_t needed = is_png ? file.size() - 4 : file.size();  // nobody reads the sum of the end chunk
+    const bool is_jpeg = file[0] == '\xff';
+    const size_t needed = is_jpeg ? file.size() - 2 : file.size();  // the end marker alone may be missing
     for (size_t size = 0; size < needed; ++size) {
       CAPTURE(size);
       CHECK(error_of(file.substr(0, size)).substr(0, 3) == "3: ");
@@ -263,7 +198,7 @@ TEST_CASE("every truncation of a file is an error, never a crash") {
 }
 
 TEST_CASE("decode survives every byte being wrong") {
-  const std::string files[] = {letters_png().insert(33, png_chunk("eXIf", tiff(false, 6))), kCmykJpeg};
+  const std::string files[] = {letters_png(png_chunk("eXIf", tiff(false, 6))), kCmykJpeg};
   for (const std::string& file : files) {
     for (size_t i = 0; i < file.size(); ++i) {
       for (const char wrong : {'\0', '\x01', '\x7f', '\xff'}) {
@@ -274,12 +209,6 @@ TEST_CASE("decode survives every byte being wrong") {
       }
     }
   }
-}
-
-TEST_CASE("a JPEG whose Huffman table has too many symbols is refused") {
-  std::string file = kCmykJpeg;
-  file.replace(file.find("\xff\xc4") + 5, 3, "\xff\xff\xff");
-  CHECK(error_of(file) == "3: in: is damaged (Huffman tables)");
 }
 
 TEST_CASE("a truncated BMP or TGA is noticed, where zeros would be painted") {

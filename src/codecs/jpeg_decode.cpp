@@ -1,0 +1,232 @@
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <set>
+
+#include "src/codecs/chunks.h"
+#include "src/codecs/exif.h"
+#include "src/codecs/jpeg.h"
+#include "src/codecs/jpeg_errors.h"
+#include "src/codecs/picture_builder.h"
+#include "src/support/error.h"
+#include "src/support/printable.h"
+
+// Its words are macros that need jpeglib.h.
+#include <jerror.h>
+
+namespace swag {
+namespace {
+
+// A block of 64 pixels takes a bit at least, of Huffman's codes.
+constexpr double kMostPixelsPerByte = 512;
+// Arithmetic coding gets by on a small part of that; a flat picture of 2^28 pixels takes more than this.
+constexpr double kMostPixelsPerArithmeticByte = 1 << 20;
+// Each goes through the whole picture. Encoders write a dozen.
+constexpr int kMostScans = 500;
+
+/// The warnings behind which libjpeg paints pixels that are not in the file.
+bool is_damage(int code) {
+  return code == JWRN_HIT_MARKER || code == JWRN_JPEG_EOF || code == JWRN_HUFF_BAD_CODE ||
+         code == JWRN_ARITH_BAD_CODE || code == JWRN_MUST_RESYNC || code == JWRN_BOGUS_PROGRESSION;
+}
+
+/// The file as libjpeg's input; it notes when more is asked for than there is, and gives an end marker.
+struct Input {
+  jpeg_source_mgr manager{};
+  bool past_end = false;
+
+  Input(const uint8_t* data, size_t size) {
+    manager.next_input_byte = data;
+    manager.bytes_in_buffer = size;
+    manager.init_source = [](j_decompress_ptr) {};
+    manager.term_source = [](j_decompress_ptr) {};
+    manager.resync_to_restart = jpeg_resync_to_restart;
+    manager.fill_input_buffer = fill;
+    manager.skip_input_data = skip;
+  }
+  static boolean fill(j_decompress_ptr info) {
+    static constexpr JOCTET kEnd[] = {0xff, JPEG_EOI};
+    auto* self = reinterpret_cast<Input*>(info->src);  // its first member
+    self->past_end = true;
+    self->manager.next_input_byte = kEnd;
+    self->manager.bytes_in_buffer = sizeof kEnd;
+    return TRUE;
+  }
+  static void skip(j_decompress_ptr info, long count) {  // NOLINT: libjpeg's type
+    jpeg_source_mgr& manager = *info->src;
+    if (count <= 0) return;
+    if (static_cast<size_t>(count) > manager.bytes_in_buffer) {
+      fill(info);
+    } else {
+      manager.next_input_byte += count;
+      manager.bytes_in_buffer -= static_cast<size_t>(count);
+    }
+  }
+};
+
+/// What the segments tell before anything is decoded.
+struct Scans {
+  int count = 0;
+  std::set<uint8_t> seen;  // the components that some scan has
+  bool ended = false;      // by its marker
+};
+
+Scans scans_of(const PictureFile& file) {
+  Scans scans;
+  scans.ended =
+      for_each_jpeg_segment(file.data, file.size, [&](uint8_t marker, const uint8_t* data, size_t length) {
+        if (marker != 0xda || length < 1) return;
+        ++scans.count;
+        for (size_t i = 0; i < data[0] && 2 + 2 * i < length; ++i) scans.seen.insert(data[1 + 2 * i]);
+      });
+  return scans;
+}
+
+class Decoder {
+ public:
+  explicit Decoder(const PictureFile& file) : file_(file), errors_(is_damage), input_(file.data, file.size) {
+    info_.err = errors_.manager();
+    run([this] { jpeg_create_decompress(&info_); });
+    info_.src = &input_.manager;
+  }
+  ~Decoder() { jpeg_destroy_decompress(&info_); }
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  Image decode();
+
+ private:
+  template <typename Body>
+  void run(Body body) {
+    if (!errors_.call(body)) refuse();
+  }
+  [[noreturn]] void refuse() const;
+  void read_header();
+  ColourProfile profile();
+  int64_t coefficient_bytes() const;
+  void read_rows(PictureBuilder& builder);
+  void check_completeness(const Scans& scans) const;
+
+  const PictureFile& file_;
+  JpegErrors errors_;
+  Input input_;
+  jpeg_decompress_struct info_{};
+};
+
+void Decoder::refuse() const {
+  if (errors_.code() == JERR_OUT_OF_MEMORY) {
+    throw Error(Status::kMemory, file_.name + ": there is not enough memory to decode it");
+  }
+  if (input_.past_end) file_.fail_truncated();
+  const std::string reason = printable(errors_.message());
+  if (is_damage(errors_.code())) file_.fail("is damaged (" + reason + "); copy or download it again");
+  file_.fail("is damaged, or of a kind that is not read (" + reason + ")");
+}
+
+void Decoder::read_header() {
+  run([this] { jpeg_save_markers(&info_, JPEG_APP0 + 2, 0xffff); });
+  run([this] { jpeg_read_header(&info_, TRUE); });
+  file_.check_size(info_.image_height, info_.image_width,
+                   static_cast<double>(file_.size) *
+                       (info_.arith_code ? kMostPixelsPerArithmeticByte : kMostPixelsPerByte));
+}
+
+/// Of the ICC segments, or what the EXIF data say.
+ColourProfile Decoder::profile() {
+  bool has_icc = false;
+  for (const jpeg_marker_struct* m = info_.marker_list; m != nullptr; m = m->next) {
+    has_icc |= m->data_length >= 12 && std::memcmp(m->data, "ICC_PROFILE", 12) == 0;
+  }
+  if (!has_icc) {
+    const bool adobe = exif_says_adobe_rgb(file_.data, file_.size);
+    return adobe ? ColourProfile::rgb(kAdobeRgbChromaticities, ToneCurve::power(kAdobeRgbGamma))
+                 : ColourProfile();
+  }
+  JOCTET* data = nullptr;
+  unsigned size = 0;
+  boolean found = FALSE;
+  run([&] { found = jpeg_read_icc_profile(&info_, &data, &size); });
+  const std::unique_ptr<JOCTET, void (*)(void*)> owner(data, std::free);
+  ColourProfile profile;
+  if (found) profile = ColourProfile::from_icc(data, size);
+  if (!profile) file_.note("its colour profile is damaged or incomplete; sRGB is assumed");
+  return profile;
+}
+
+/// A picture of several scans is kept as a whole until the last one.
+int64_t Decoder::coefficient_bytes() const {
+  if (!jpeg_has_multiple_scans(const_cast<jpeg_decompress_struct*>(&info_))) return 0;
+  int64_t blocks = 0;
+  for (int i = 0; i < info_.num_components; ++i) {
+    const jpeg_component_info& component = info_.comp_info[i];
+    blocks += int64_t{component.width_in_blocks} * component.height_in_blocks;
+  }
+  return blocks * static_cast<int64_t>(sizeof(JBLOCK));
+}
+
+void Decoder::read_rows(PictureBuilder& builder) {
+  const size_t samples = size_t{info_.output_width} * static_cast<size_t>(info_.output_components);
+  std::vector<JSAMPLE> row(samples);
+  JSAMPROW rows[] = {row.data()};
+  // Inverted, as Adobe writes it: files without its marker are, too.
+  const bool inverted = info_.out_color_space == JCS_CMYK;
+  while (info_.output_scanline < info_.output_height) {
+    run([&] { jpeg_read_scanlines(&info_, rows, 1); });
+    if (inverted) {
+      for (JSAMPLE& sample : row) sample = static_cast<JSAMPLE>(MAXJSAMPLE - sample);
+    }
+    builder.add_row(row.data());
+  }
+}
+
+/// Missing scans, and scans that did not refine everything, go unnoticed by libjpeg. A file may lack its end
+/// marker, if it lacks nothing else.
+void Decoder::check_completeness(const Scans& scans) const {
+  for (int i = 0; i < info_.num_components; ++i) {
+    if (scans.seen.count(static_cast<uint8_t>(info_.comp_info[i].component_id)) > 0) continue;
+    if (input_.past_end) file_.fail_truncated();
+    file_.fail("is damaged (a part of its colours is missing); copy or download it again");
+  }
+  if (!input_.past_end) return;
+  if (info_.arith_code) file_.fail_truncated();  // whose decoder does not tell where the data end
+  for (int i = 0; info_.coef_bits != nullptr && i < info_.num_components; ++i) {
+    const int* bits = info_.coef_bits[i];
+    if (std::any_of(bits, bits + DCTSIZE2, [](int left) { return left != 0; })) file_.fail_truncated();
+  }
+}
+
+Image Decoder::decode() {
+  read_header();
+  const Scans scans = scans_of(file_);
+  if (scans.count > kMostScans) {
+    file_.fail("has " + std::to_string(scans.count) + " scans; at most " + std::to_string(kMostScans) +
+               " are read");
+  }
+  const ColourProfile colours = profile();
+  SampleLayout layout;
+  if (info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK) {
+    info_.out_color_space = JCS_CMYK;
+    layout = {4, 1, true};
+  } else if (info_.jpeg_color_space == JCS_GRAYSCALE && (!colours || colours.is_grey())) {
+    info_.out_color_space = JCS_GRAYSCALE;
+    layout = {1, 1};
+  } else {
+    info_.out_color_space = JCS_RGB;
+    layout = {3, 1};
+  }
+  PictureBuilder builder(file_,
+                         {static_cast<int>(info_.image_height), static_cast<int>(info_.image_width), layout,
+                          exif_orientation(file_.data, file_.size), coefficient_bytes()},
+                         colours);
+  run([this] { jpeg_start_decompress(&info_); });
+  read_rows(builder);
+  run([this] { jpeg_finish_decompress(&info_); });
+  check_completeness(scans);
+  return builder.finish();
+}
+
+}  // namespace
+
+Image decode_jpeg(const PictureFile& file) { return Decoder(file).decode(); }
+
+}  // namespace swag

@@ -1,0 +1,45 @@
+#include "src/codecs/picture_file.h"
+
+#include "src/support/error.h"
+#include "src/support/host_memory.h"
+
+namespace swag {
+namespace {
+
+constexpr int kLargestSide = 32768;
+constexpr int64_t kMostPixels = int64_t{1} << 28;
+
+std::string size_text(int64_t h, int64_t w) { return std::to_string(w) + "x" + std::to_string(h); }
+
+}  // namespace
+
+void PictureFile::fail(const std::string& what) const { throw Error(Status::kImage, name + ": " + what); }
+
+void PictureFile::fail_truncated() const { fail("is truncated; copy or download it again"); }
+
+void PictureFile::note(const std::string& what) const {
+  if (notes != nullptr) notes->push_back(name + ": " + what);
+}
+
+void PictureFile::check_size(int64_t h, int64_t w, double most_pixels) const {
+  const std::string states = "states a size of " + size_text(h, w) + " pixels";
+  if (w > kLargestSide || h > kLargestSide || w * h > kMostPixels) {
+    fail(states + "; at most " + std::to_string(kLargestSide) + " a side and 2^28 in all can be read");
+  }
+  if (w < 1 || h < 1) fail(states);
+  if (w == 1 && h == 1) fail("is a single pixel; there is nothing to see in it");
+  if (static_cast<double>(w * h) > most_pixels) {
+    fail(states + ", more than its " + std::to_string(size) +
+         " bytes can hold; it is truncated or damaged: copy or download it again");
+  }
+}
+
+void PictureFile::check_memory(int64_t h, int64_t w, int64_t bytes) const {
+  const int64_t available = available_host_memory_bytes();
+  if (bytes <= available) return;
+  throw Error(Status::kMemory, name + ": reading its " + size_text(h, w) + " pixels takes " +
+                                   std::to_string(bytes >> 20) + " MiB, " + std::to_string(available >> 20) +
+                                   " MiB are free; make it smaller first");
+}
+
+}  // namespace swag
