@@ -18,8 +18,9 @@ Image decode_png(const PictureFile& file);
 /// there.
 struct PngSigns {
   bool animated = false;
-  int orientation = 0;     // of eXIf; 0 where there is none
-  bool has_icc = false;    // iCCP, which libpng then decompresses
+  int orientation = 0;   // of eXIf; 0 where there is none
+  bool has_icc = false;  // iCCP, which libpng decompresses; it does not mind a wrong sum, hence the next
+  bool icc_intact = false;
   bool overrides = false;  // `colours` counts, not the ICC profile
   ColourProfile colours;   // of cICP, sRGB, or gAMA and cHRM, the first that there is; none: sRGB
 };

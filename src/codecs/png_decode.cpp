@@ -93,7 +93,7 @@ ColourProfile Decoder::profile(const PngSigns& signs) {
   png_bytep data = nullptr;
   png_uint_32 size = 0;
   int compression = 0;
-  const bool found = png_get_iCCP(png_, info_, &name, &compression, &data, &size) != 0;
+  const bool found = signs.icc_intact && png_get_iCCP(png_, info_, &name, &compression, &data, &size) != 0;
   ColourProfile profile = found ? ColourProfile::from_icc(data, size) : ColourProfile();
   if (!profile) file_.note("its colour profile is damaged; sRGB is assumed");
   return profile;

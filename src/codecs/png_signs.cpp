@@ -90,20 +90,22 @@ PngSigns png_signs(const PictureFile& file) {
     const auto is = [&](const char* name, size_t needed) {
       return std::memcmp(type, name, 4) == 0 && length >= needed && is_intact(data, length);
     };
-    if (is("cICP", 4))
+    if (is("cICP", 4)) {
       cicp = data;
-    else if (is("gAMA", 4))
+    } else if (is("gAMA", 4)) {
       gama = data;
-    else if (is("cHRM", 32))
+    } else if (is("cHRM", 32)) {
       chrm = data;
-    else if (is("sRGB", 1))
+    } else if (is("sRGB", 1)) {
       srgb = true;
-    else if (std::memcmp(type, "iCCP", 4) == 0)
-      signs.has_icc = true;
-    else if (is("acTL", 8))
+    } else if (is("acTL", 8)) {
       signs.animated |= big_endian32(data) > 1;
-    else if (is("eXIf", 8))
+    } else if (is("eXIf", 8)) {
       signs.orientation = orientation_in_exif(data, length);
+    } else if (std::memcmp(type, "iCCP", 4) == 0) {
+      signs.has_icc = true;
+      signs.icc_intact = is_intact(data, length);
+    }
   });
   // The order of precedence of the third edition of the PNG specification.
   signs.overrides = cicp != nullptr;

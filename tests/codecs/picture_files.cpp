@@ -240,7 +240,10 @@ std::string with_icc(const std::string& jpeg, const std::string& icc, int segmen
 std::vector<double> to_srgb(const double (&primaries)[3][2], double gamma,
                             const std::vector<double>& values) {
   std::vector<double> light;
-  for (const double value : values) light.push_back(std::pow(value / 255, gamma));
+  for (const double value : values) {
+    const double x = value / 255, own = x <= 0.04045 ? x / 12.92 : std::pow((x + 0.055) / 1.055, 2.4);
+    light.push_back(gamma == 0 ? own : std::pow(x, gamma));
+  }
   std::vector<double> result = to_xyz(kSrgb).inverse().times(to_xyz(primaries).times(light));
   for (double& value : result) {
     value = std::min(1.0, std::max(0.0, value));

@@ -72,7 +72,8 @@ constexpr double kSrgb[3][2] = {{0.64, 0.33}, {0.30, 0.60}, {0.15, 0.06}};
 constexpr double kDisplayP3[3][2] = {{0.68, 0.32}, {0.265, 0.69}, {0.15, 0.06}};
 constexpr double kAdobeRgb[3][2] = {{0.64, 0.33}, {0.21, 0.71}, {0.15, 0.06}};
 
-/// The formulas: values of [0, 255] of a space, as sRGB of [0, 255].
+/// The formulas: values of [0, 255] of a space, as sRGB of [0, 255]. A gamma of 0 stands for sRGB's own
+/// curve.
 std::vector<double> to_srgb(const double (&primaries)[3][2], double gamma, const std::vector<double>& values);
 
 void check_pixel(const Image& image, size_t pixel, double r, double g, double b, double tolerance = 1.01);
