@@ -83,6 +83,7 @@ include kernels/cuda/rules.mk
 include tests/emulator/rules.mk
 include kernels/ladder/rules.mk
 include tests/cuda/rules.mk
+include tests/fuzz/rules.mk
 
 # ---------------------------------------------------------------- using
 

@@ -102,10 +102,10 @@ bool parse(CLI::App& app, const Arguments& arguments) {
 OptionSet::OptionSet(CLI::App& app, const std::vector<std::string>& names) {
   for (const Option& option : option_table()) {
     if (!names.empty() && std::find(names.begin(), names.end(), option.name()) == names.end()) continue;
-    entries_.push_back(std::make_unique<Entry>(Entry{&option, "", nullptr}));
+    entries_.push_back(std::make_unique<Entry>(Entry{&option, "", false, nullptr}));
     Entry& entry = *entries_.back();
     if (option.value.empty()) {
-      entry.parsed = app.add_flag(option.flags, option.help);
+      entry.parsed = app.add_flag(option.flags, entry.flag, option.help);
     } else {
       entry.parsed = app.add_option(option.flags, entry.text, option.help + default_text(option));
       entry.parsed->type_name(option.value)->take_last();  // a script may add to its own options
@@ -116,7 +116,9 @@ OptionSet::OptionSet(CLI::App& app, const std::vector<std::string>& names) {
 
 void OptionSet::apply_to(Settings& settings) const {
   for (const auto& entry : entries_) {
-    if (entry->parsed->count() > 0) apply(*entry->option, settings, entry->text, entry->option->name());
+    // A flag may be given a value of its own: --overwrite=false.
+    const bool given = entry->option->value.empty() ? entry->flag : entry->parsed->count() > 0;
+    if (given) apply(*entry->option, settings, entry->text, entry->option->name());
   }
 }
 

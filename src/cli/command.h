@@ -48,6 +48,7 @@ class OptionSet {
   struct Entry {
     const Option* option;
     std::string text;
+    bool flag;
     CLI::Option* parsed;
   };
   std::vector<std::unique_ptr<Entry>> entries_;

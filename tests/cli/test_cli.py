@@ -13,7 +13,7 @@ import subprocess
 import time
 
 import cli_case
-from cli_case import FAST, IMAGE, INTERRUPTED, LONG_RUN, USAGE, CliTest
+from cli_case import FAST, IMAGE, INTERRUPTED, LONG_RUN, OUTPUT, USAGE, CliTest
 from cli_files import decode_png, png
 
 
@@ -32,6 +32,14 @@ class Runs(CliTest):
     def test_quiet_says_nothing(self):
         result = self.stylise("--quiet")
         self.assertEqual((result.stdout, result.stderr), ("", ""))
+
+    def test_a_flag_that_is_given_false_is_not_set(self):
+        precious = self.write("out.png", b"precious")
+        self.stylise("--overwrite=false", code=OUTPUT)
+        self.assertEqual(self.read("out.png"), b"precious")
+        os.remove(precious)
+        self.assertNotEqual(self.stylise("--quiet=false").stderr, "")
+        self.assertEqual(self.stylise("--quiet=true", "--overwrite").stderr, "")
 
     def test_the_same_run_gives_the_same_bytes(self):
         self.stylise()

@@ -34,6 +34,9 @@ class Mistakes(CliTest):
                 with self.subTest(option=option, value=value):
                     self.assert_bad(USAGE, option, allowed, "'%s'" % value, options=[option, value])
 
+    def test_flags_are_true_or_false(self):
+        self.assert_bad(USAGE, "--overwrite", "maybe", options=["--overwrite=maybe"])
+
     def test_sizes_and_words(self):
         for size in ("0", "-5", "12x", "x12", "1x2x3", "big", "99999999999", "512.5"):
             self.assert_bad(USAGE, "--size", size, options=["--size=" + size])
