@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "src/cli/settings.h"
-#include "src/image/encode.h"
+#include "tests/fuzz/codecs.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/picture_mutator.h"
 
