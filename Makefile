@@ -98,6 +98,7 @@ test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all te
 	python3 tests/cli/test_cli.py $(BUILD)/swag
 	python3 tests/cli/test_cli_mistakes.py $(BUILD)/swag
 	python3 tests/cli/test_cli_memory.py $(BUILD)/swag
+	python3 tests/cli/test_cli_trust.py $(BUILD)/swag
 
 DEMO_SIZE ?= 512
 demo: $(BUILD)/swag $(cuda_for_gpu)  ## stylise the bundled pictures into build/demo.png and build/demo_grid.png

@@ -5,6 +5,8 @@
 ifndef NVCC
 NVCC := $(if $(filter 0,$(CUDA)),,$(shell BUILD=$(BUILD) tools/cuda_toolkit.sh 2>/dev/null))
 endif
+# Where a program that was linked here finds cuBLAS: absolute, or it would be looked for in the current folder.
+cuda_rpath = $(abspath $(dir $(shell command -v $(lastword $(NVCC))))../lib64)
 # Turing and Hopper in machine code, and text for whatever comes later; all of them: make cuda-all.
 CUDA_ARCHITECTURES ?= 75 90
 all_architectures := 75 80 86 89 90 120
@@ -44,7 +46,7 @@ $(BUILD)/cuda/%.o: %.cu $(BUILD)/cuda/architectures
 # The runtime is linked in; cuBLAS is looked for where the toolkit keeps it, too.
 $(BUILD)/libswag_cuda.so: $(cuda_objects)
 	$(NVCC) -shared -cudart static -o $@ $(cuda_objects) -lcublas \
-	  -Xlinker -soname=libswag_cuda.so,-rpath='$$ORIGIN',-rpath=$(dir $(NVCC))../lib64
+	  -Xlinker -soname=libswag_cuda.so,-rpath='$$ORIGIN',-rpath=$(cuda_rpath)
 
 # For embedders who want no shared object. `-u swag_cuda_plugin` makes a linker take it: see README.
 $(BUILD)/libswag_cuda.a: $(cuda_objects)

@@ -7,6 +7,8 @@
 
 #include "src/backend/device_plugin.h"
 #include "src/support/error.h"
+#include "src/support/printable.h"
+#include "src/support/trusted_file.h"
 
 namespace swag {
 namespace {
@@ -15,21 +17,11 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPluginFile = "libswag_cuda.so";
 
-/// The file of the program or library that this code is part of.
-fs::path own_file() {
-  Dl_info info;
-  if (!dladdr(reinterpret_cast<const void*>(&list_devices), &info) || !info.dli_fname) return {};
-  std::error_code error;
-  const fs::path self = fs::canonical("/proc/self/exe", error);
-  // The program's own name is as it was called, perhaps by way of PATH.
-  const fs::path file = fs::canonical(info.dli_fname, error);
-  return error ? self : file;
-}
-
 /// Beside the program or library, or in the lib folder next to its own: where `make` and `make install` put
 /// it.
 fs::path find_plugin_file() {
-  const fs::path folder = own_file().parent_path();
+  const fs::path folder = own_folder();
+  if (folder.empty()) return {};
   for (const fs::path& candidate : {folder / kPluginFile, folder.parent_path() / "lib" / kPluginFile}) {
     std::error_code error;
     if (fs::exists(candidate, error)) return candidate;
@@ -44,6 +36,8 @@ const DevicePlugin* load_plugin() {
     throw Error(Status::kDevice, std::string("it is not built in: no ") + kPluginFile +
                                      " beside the program (make cuda builds it)");
   }
+  const std::string distrust = reason_for_distrust(file.string());
+  if (!distrust.empty()) throw Error(Status::kDevice, file.string() + " is not loaded: " + distrust);
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);  // for the rest of the process
   if (!library) throw Error(Status::kDevice, std::string("cannot load its library: ") + dlerror());
   const auto entry = reinterpret_cast<const DevicePlugin* (*)()>(dlsym(library, "swag_cuda_plugin"));
@@ -88,7 +82,8 @@ std::unique_ptr<Backend> make_plugin_backend(const std::string& family, const st
     return plugin_of(family).make_backend(ordinal_of(device));
   } catch (const Error& error) {
     if (error.status() != Status::kDevice) throw;
-    throw Error(Status::kDevice, "device '" + device + "': " + error.what() + "; use --device cpu");
+    throw Error(Status::kDevice,
+                "device '" + printable(device) + "': " + error.what() + "; use --device cpu");
   }
 }
 
@@ -112,7 +107,8 @@ std::unique_ptr<Backend> make_backend(const std::string& device, int threads) {
   if ((family == "cuda" || family == "emulator") && ordinal_of(device) >= 0) {
     return make_plugin_backend(family, device);
   }
-  throw Error(Status::kUsage, "unknown device '" + device + "'; there are cpu, auto, cuda, cuda:N");
+  throw Error(Status::kUsage,
+              "unknown device '" + printable(device) + "'; there are cpu, auto, cuda, cuda:N");
 }
 
 std::vector<DeviceReport> list_devices() {

@@ -10,6 +10,8 @@
 #include "src/cli/command.h"
 #include "src/cli/make_model.h"
 #include "src/support/error.h"
+#include "src/support/json.h"
+#include "src/support/printable.h"
 
 namespace swag::cli {
 namespace {
@@ -79,7 +81,7 @@ void report(const BenchRequest& request, const NetworkBench& result) {
     return;
   }
   for (size_t i = 0; i < all.size(); ++i) {
-    std::printf("%s\n", Json{{"evaluation", i + 1}, {"ms", all[i]}}.dump().c_str());
+    std::printf("%s\n", json_text(Json{{"evaluation", i + 1}, {"ms", all[i]}}).c_str());
   }
   const Json summary = {{"network", settings.network},
                         {"size", request.size},
@@ -91,7 +93,7 @@ void report(const BenchRequest& request, const NetworkBench& result) {
                         {"ms_max", *most},
                         {"peak_bytes", result.peak_bytes},
                         {"arena_bytes", result.arena_bytes}};
-  std::printf("%s\n", summary.dump().c_str());
+  std::printf("%s\n", json_text(summary).c_str());
 }
 
 int bench_network_command(const Arguments& arguments) {
@@ -173,7 +175,7 @@ void report(const BenchRequest& request, const OpsBench& result) {
                          {"of_copy_peak", 1e9 * line.gigabytes_per_second() / peaks.bytes_per_second},
                          {"gflops", line.gigaflops()},
                          {"of_matrix_peak", 1e9 * line.gigaflops() / peaks.flops}};
-      std::printf("%s\n", json.dump().c_str());
+      std::printf("%s\n", json_text(json).c_str());
     }
     const Json summary = {{"network", settings.network},
                           {"size", request.size},
@@ -183,7 +185,7 @@ void report(const BenchRequest& request, const OpsBench& result) {
                           {"ms", total},
                           {"copy_gb_per_s", peaks.bytes_per_second * 1e-9},
                           {"matrix_gflops", peaks.flops * 1e-9}};
-    std::printf("%s\n", summary.dump().c_str());
+    std::printf("%s\n", json_text(summary).c_str());
     return;
   }
   std::printf(
@@ -222,7 +224,7 @@ int bench_command(const Arguments& arguments) {
   if (arguments.front() == "network") return bench_network_command(rest);
   if (arguments.front() == "ops") return bench_ops_command(rest);
   throw Error(Status::kUsage,
-              "bench: '" + arguments.front() + "' is no benchmark; there are network and ops");
+              "bench: '" + printable(arguments.front()) + "' is no benchmark; there are network and ops");
 }
 
 }  // namespace swag::cli

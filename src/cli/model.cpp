@@ -11,6 +11,7 @@
 #include "src/network/graph.h"
 #include "src/support/error.h"
 #include "src/support/parse.h"
+#include "src/support/printable.h"
 #include "src/weights/model_files.h"
 #include "src/weights/safetensors.h"
 #include "src/weights/weights.h"
@@ -21,6 +22,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kMega = 1e6;
+constexpr size_t kMostMetadata = 1000;  // bytes of one entry that are shown
+
+/// A path, whole and on one line.
+std::string shown(const std::string& path) { return printable(path, path.size()); }
 
 double megabytes(int64_t bytes) { return static_cast<double>(bytes) / kMega; }
 
@@ -55,7 +60,7 @@ int list(const Arguments& arguments) {
     const double millions = static_cast<double>(value_count(make_network(network))) / kMega;
     const std::string found = find_weights(network);
     std::printf("%-16s %9.1f M  %-9s  %s\n", network.c_str(), millions,
-                megabytes_text(published_file(network)).c_str(), found.empty() ? "-" : found.c_str());
+                megabytes_text(published_file(network)).c_str(), found.empty() ? "-" : shown(found).c_str());
   }
   for (const ModelFile& file : model_files()) {
     if (file.name == file.network) continue;
@@ -66,7 +71,7 @@ int list(const Arguments& arguments) {
     std::printf("\nSWAG_WEIGHTS is a file, which every network takes before any other.\n");
   }
   std::printf("\nNETWORK.safetensors is looked for in\n");
-  for (const std::string& folder : weight_folders()) std::printf("  %s\n", folder.c_str());
+  for (const std::string& folder : weight_folders()) std::printf("  %s\n", shown(folder).c_str());
   return 0;
 }
 
@@ -79,11 +84,14 @@ int info(const Arguments& arguments) {
   const SafetensorsFile file = SafetensorsFile::open(weight_file(path));
   int64_t values = 0, bytes = 0;
   for (const auto& [name, entry] : file.entries()) {
-    std::printf("%-48s %-5s %s\n", name.c_str(), entry.dtype.c_str(), shape_text(entry.shape).c_str());
+    std::printf("%-48s %-5s %s\n", printable(name).c_str(), entry.dtype.c_str(),
+                shape_text(entry.shape).c_str());
     values += entry.count;
     bytes += entry.end - entry.begin;
   }
-  for (const auto& [key, value] : file.metadata()) std::printf("%s: %s\n", key.c_str(), value.c_str());
+  for (const auto& [key, value] : file.metadata()) {
+    std::printf("%s: %s\n", printable(key).c_str(), printable(value, kMostMetadata).c_str());
+  }
   const std::string networks = joined(fitting_networks(file));
   std::printf("%zu tensors, %lld values, %.1f MB; fits %s\n", file.entries().size(),
               static_cast<long long>(values), megabytes(bytes),
@@ -109,7 +117,7 @@ int verify(const Arguments& arguments) {
                     "meant for with --network to see what differs");
   }
   load_weights(path, make_network(networks.front()));
-  std::printf("%s: good, for %s\n", path.c_str(), joined(networks).c_str());
+  std::printf("%s: good, for %s\n", shown(path).c_str(), joined(networks).c_str());
   return 0;
 }
 
@@ -123,11 +131,9 @@ int convert(const Arguments& arguments) {
   app.add_option("out", target, "The file to write")->required();
   app.add_flag("--overwrite", overwrite, "Replace a file that is there already");
   if (!parse(app, arguments)) return 0;
-  ModelTools tools;
-  tools.converter = find_converter(converter_folders());
-  convert_model(source, target, tools, overwrite);
+  convert_model(source, target, model_tools(), overwrite);
   const std::string networks = joined(fitting_networks(SafetensorsFile::open(target)));
-  std::printf("%s: written, fits %s\n", target.c_str(),
+  std::printf("%s: written, fits %s\n", shown(target).c_str(),
               networks.empty() ? "no network that swag knows" : networks.c_str());
   return 0;
 }
@@ -163,7 +169,7 @@ int fetch(const Arguments& arguments) {
   if (!parse(app, arguments)) return 0;
   const ModelFile& file = find_model_file(name);
   if (folder.empty()) folder = default_fetch_folder();
-  options.tools.converter = find_converter(converter_folders());
+  options.tools = model_tools();
   ProgressBar bar(quiet);
   bar.message(model_licence_note());
   bar.begin(file.file);
@@ -174,7 +180,7 @@ int fetch(const Arguments& arguments) {
   };
   const std::string path = fetch_model(file, folder, options);
   bar.clear();
-  std::printf("%s: good, for %s\n", path.c_str(), file.network.c_str());
+  std::printf("%s: good, for %s\n", shown(path).c_str(), file.network.c_str());
   return 0;
 }
 
@@ -201,9 +207,11 @@ int model_command(const Arguments& arguments) {
     for (const Command& command : kCommands) std::printf("  %-10s %s\n", command.name, command.summary);
     return 0;
   }
-  throw Error(Status::kUsage,
-              "model: " + (arguments.empty() ? "no command" : "'" + arguments.front() + "' is no command") +
-                  "; there are " + names);
+  throw Error(
+      Status::kUsage,
+      "model: " +
+          (arguments.empty() ? "no command" : "'" + printable(arguments.front()) + "' is no command") +
+          "; there are " + names);
 }
 
 }  // namespace swag::cli

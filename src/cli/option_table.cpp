@@ -3,6 +3,7 @@
 #include "src/network/graph.h"
 #include "src/run/options.h"
 #include "src/support/error.h"
+#include "src/support/printable.h"
 
 namespace swag::cli {
 namespace {
@@ -100,6 +101,11 @@ Option of_this_call(Option option) {
   return option;
 }
 
+Option of_machine(Option option) {
+  option.of_machine = true;
+  return option;
+}
+
 // ---------------------------------------------------------------- options with a life of their own
 
 /// One of a few words that no enum of the library has.
@@ -107,7 +113,7 @@ std::string one_of(const std::string& text, const std::vector<std::string>& word
   for (const std::string& word : words) {
     if (word == text) return text;
   }
-  throw Error(Status::kUsage, "'" + text + "' is not one of " + joined(words));
+  throw Error(Status::kUsage, "'" + printable(text) + "' is not one of " + joined(words));
 }
 
 void set_no_resize(Settings& s, const std::string&) { s.size = "as-is"; }
@@ -156,6 +162,11 @@ void set_init_image(Settings& s, const std::string& path) {
   s.api.init = SWAG_INIT_IMAGE;
 }
 
+void set_weights(Settings& s, const std::string& text) {
+  s.weights = text;
+  s.weights_named_by.clear();
+}
+
 void set_precision(Settings& s, const std::string& text) {
   s.api.precision = one_of(text, {"single", "double"}) == "double" ? SWAG_DOUBLE : SWAG_SINGLE;
 }
@@ -192,10 +203,10 @@ std::vector<Option> network_options() {
          s.pooling = one_of(text, {"max", "avg", "auto"});
        },
        [](const Settings& s) { return Json(s.pooling); }},
-      word("--weights", "FILE|fitted|random|splitmix:SEED|auto", kNetwork,
-           "auto: $SWAG_WEIGHTS, then NETWORK.safetensors in the folders of 'swag model list', then fitted "
-           "for VGG and random for the others",
-           &Settings::weights),
+      {"--weights", "FILE|fitted|random|splitmix:SEED|auto", kNetwork,
+       "auto: $SWAG_WEIGHTS, then NETWORK.safetensors in the folders of 'swag model list', then fitted for "
+       "VGG and random for the others",
+       set_weights, [](const Settings& s) { return Json(s.weights); }},
   };
 }
 
@@ -251,9 +262,10 @@ std::vector<Option> optimisation_options() {
 
 std::vector<Option> machine_options() {
   return {
-      word("--device", "cpu|cuda|cuda:N|auto", kMachine, "Where to compute; see 'swag devices'",
-           &Settings::device),
-      integer("--threads", kMachine, "Of the CPU; 0: one per core", &swag_options::threads, ranges::kThreads),
+      of_machine(word("--device", "cpu|cuda|cuda:N|auto", kMachine, "Where to compute; see 'swag devices'",
+                      &Settings::device)),
+      of_machine(integer("--threads", kMachine, "Of the CPU; 0: one per core", &swag_options::threads,
+                         ranges::kThreads)),
       {"--precision", "single|double", kMachine, "double is slow and for checks", set_precision,
        get_precision},
       choice("--conv", "auto|direct|winograd", kMachine,

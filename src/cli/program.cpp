@@ -8,6 +8,7 @@
 #include "src/cli/command.h"
 #include "src/cli/signals.h"
 #include "src/support/error.h"
+#include "src/support/printable.h"
 
 namespace swag::cli {
 
@@ -24,8 +25,11 @@ const std::vector<Command>& commands() {
 
 namespace {
 
+/// A path may have 4 KiB; what a message quotes of a file's contents is short already.
+constexpr size_t kMostMessage = 8192;
+
 int fail(Status status, const char* message) {
-  std::fprintf(stderr, "swag: %s\n", message);
+  std::fprintf(stderr, "swag: %s\n", printable(message, kMostMessage).c_str());
   return static_cast<int>(status);
 }
 

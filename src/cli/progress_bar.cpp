@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "src/support/printable.h"
 namespace swag::cli {
 namespace {
 
@@ -104,7 +105,7 @@ void ProgressBar::print_line(const swag_progress& progress) {
 void ProgressBar::message(const std::string& text) {
   if (quiet_) return;
   clear();
-  std::fprintf(stderr, "swag: %s\n", text.c_str());
+  std::fprintf(stderr, "swag: %s\n", printable(text, text.size()).c_str());
 }
 
 void ProgressBar::clear() {

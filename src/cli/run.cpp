@@ -1,6 +1,5 @@
 // `swag run`: the main job, through the public C API.
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -20,14 +19,13 @@
 #include "src/codecs/encode.h"
 #include "src/image/grid.h"
 #include "src/run/options.h"
-#include "src/support/file.h"
+#include "src/support/json.h"
+#include "src/support/printable.h"
 
 namespace swag::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kMostOptionBytes = 1 << 20;
 
 constexpr char kUsage[] = "swag CONTENT STYLE [STYLE ...] -o OUT [options]";
 constexpr char kDescription[] =
@@ -57,22 +55,6 @@ std::string footer() {
          "interrupted.";
 }
 
-/// The text of a JSON file, or the description in a picture that swag wrote.
-std::string options_text(const std::string& path) {
-  const std::vector<uint8_t> bytes = read_file(path, Status::kUsage, int64_t{1} << 30);
-  const auto first =
-      std::find_if(bytes.begin(), bytes.end(), [](uint8_t byte) { return !std::isspace(byte); });
-  const bool json =
-      static_cast<int64_t>(bytes.size()) <= kMostOptionBytes && first != bytes.end() && *first == '{';
-  const std::string text = json ? std::string(bytes.begin(), bytes.end()) : read_description(path);
-  if (text.empty()) {
-    throw Error(Status::kUsage, path +
-                                    ": neither JSON nor a picture that says how swag made it; make a file of "
-                                    "options with --show-options");
-  }
-  return text;
-}
-
 /// Nothing when only help was asked for.
 std::optional<Request> parse_request(const Arguments& arguments) {
   CLI::App app("", "run");
@@ -100,7 +82,7 @@ std::optional<Request> parse_request(const Arguments& arguments) {
   } catch (const Error& error) {
     throw Error(error.status(), std::string("--preset: ") + error.what());
   }
-  if (!options_from.empty()) apply_json(settings, options_text(options_from), options_from);
+  if (!options_from.empty()) apply_options_from(settings, options_from);
   options.apply_to(settings);
   return request;
 }
@@ -288,9 +270,8 @@ std::string Run::description() const {
   for (size_t i = 1; i < paths_.size(); ++i) json["styles"].push_back(name(paths_[i]));
   if (!settings_.init_image.empty()) json["init_image"] = name(settings_.init_image);
   json["weights_source"] = swag_model_source(model_.get());
-  json.update(to_json(settings_));
-  json["weights"] = shareable_name(settings_.weights);
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  json.update(description_of(settings_));
+  return json_text(json, 2);
 }
 
 Image Run::picture(const swag_context* context) const {
@@ -315,8 +296,8 @@ int Run::finish(swag_status status, const std::string& reason, const swag_progre
   bar_.clear();
   const int signal = InterruptGuard::signal();
   if (status == SWAG_INTERRUPTED || status == SWAG_DIVERGED) {
-    std::fprintf(stderr, "swag: %s; %s is the best picture so far\n", reason.c_str(),
-                 settings_.output.c_str());
+    const std::string line = reason + "; " + settings_.output + " is the best picture so far";
+    std::fprintf(stderr, "swag: %s\n", printable(line, line.size()).c_str());
     return status == SWAG_INTERRUPTED && signal != 0 ? 128 + signal : status;
   }
   char numbers[160];
@@ -358,7 +339,7 @@ int run_command(const Arguments& arguments) {
   if (request->show_options) {
     expand(request->settings);
     resolve_weights(request->settings);
-    std::printf("%s\n", to_json(request->settings).dump(2).c_str());
+    std::printf("%s\n", json_text(to_json(request->settings), 2).c_str());
     return 0;
   }
   check_request(*request);

@@ -3,9 +3,9 @@
 #include <cerrno>
 #include <cstring>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "src/support/error.h"
+#include "src/support/json.h"
 
 namespace swag::cli {
 
@@ -33,7 +33,7 @@ void RunLog::write(const swag_progress& progress, double seconds) {
       {"tv_loss", progress.tv_loss},
       {"seconds", seconds},
   };
-  *stream_ << line.dump() << std::endl;  // flushed, so that it can be followed
+  *stream_ << json_text(line) << std::endl;  // flushed, so that it can be followed
 }
 
 }  // namespace swag::cli

@@ -1,15 +1,23 @@
 #include "src/cli/settings.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "src/cli/check.h"
+#include "src/cli/weights_search.h"
+#include "src/image/encode.h"
 #include "src/network/graph.h"
 #include "src/run/options.h"
+#include "src/support/file.h"
+#include "src/support/json.h"
+#include "src/support/printable.h"
 
 namespace swag::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
+
+constexpr int64_t kMostOptionBytes = 1 << 20;
 
 std::string text_or_empty(const char* text) { return text ? text : ""; }
 
@@ -21,14 +29,49 @@ constexpr const char* kInformation[] = {"program", "content", "styles", "init_im
 /// A JSON value as it would stand on the command line.
 std::string command_line_text(const Json& value, const std::string& file, const std::string& key) {
   if (value.is_string()) return value.get<std::string>();
-  if (value.is_number()) return value.dump();
+  if (value.is_number()) return json_text(value);
   if (!value.is_array()) {
-    throw Error(Status::kUsage,
-                file + ": " + key + ": " + value.dump() + " is no text, number or list of them");
+    throw Error(Status::kUsage, file + ": " + key + ": " + printable(json_text(value)) +
+                                    " is no text, number or list of them");
   }
   std::vector<std::string> items;
   for (const Json& item : value) items.push_back(command_line_text(item, file, key));
   return joined(items, ",");
+}
+
+/// The option of a key, if a file of options may have it.
+const Option* find_option(const std::string& key) {
+  for (const Option& option : option_table()) {
+    if (option.get && option.key() == key) return &option;
+  }
+  return nullptr;
+}
+
+bool is_information(const std::string& key) {
+  return std::find(std::begin(kInformation), std::end(kInformation), key) != std::end(kInformation);
+}
+
+struct OptionsText {
+  std::string text;  // JSON
+  bool picture = false;
+};
+
+/// The text of a JSON file, or the description in a picture that swag wrote. What is called like a picture is
+/// none of the user's own files of options, whatever it holds.
+OptionsText read_options(const std::string& path) {
+  const std::vector<uint8_t> bytes = read_file(path, Status::kUsage, int64_t{1} << 30);
+  const auto first =
+      std::find_if(bytes.begin(), bytes.end(), [](uint8_t byte) { return !std::isspace(byte); });
+  const bool short_enough = static_cast<int64_t>(bytes.size()) <= kMostOptionBytes;
+  const bool object = short_enough && first != bytes.end() && *first == '{' && !is_picture_name(path);
+  const OptionsText source{object ? std::string(bytes.begin(), bytes.end()) : read_description(path),
+                           !object};
+  if (source.text.empty()) {
+    throw Error(Status::kUsage, path +
+                                    ": neither JSON nor a picture that says how swag made it; make a file of "
+                                    "options with --show-options");
+  }
+  return source;
 }
 
 void check_layers(const char* option, const std::vector<std::string>& layers, const Graph& graph) {
@@ -108,34 +151,40 @@ void expand(Settings& settings) {
 }
 
 nlohmann::ordered_json to_json(const Settings& settings) {
-  Json json = Json::object();
+  auto json = nlohmann::ordered_json::object();
   for (const Option& option : option_table()) {
     if (option.get) json[option.key()] = option.get(settings);
   }
   return json;
 }
 
-void apply_json(Settings& settings, const std::string& text, const std::string& name) {
-  const Json json = Json::parse(text, nullptr, false);
+nlohmann::ordered_json description_of(const Settings& settings) {
+  nlohmann::ordered_json json = to_json(settings);
+  for (const Option& option : option_table()) {
+    if (option.of_machine) json.erase(option.key());
+  }
+  json["weights"] = bare_name(settings.weights);
+  return json;
+}
+
+void apply_options_from(Settings& settings, const std::string& path) {
+  const OptionsText source = read_options(path);
+  const Json json = parse_json(source.text, path + ": its list of options", Status::kUsage);
   if (!json.is_object()) {
-    throw Error(Status::kUsage, name + ": no JSON object with options; make one with --show-options");
+    throw Error(Status::kUsage, path + ": no JSON object with options; make one with --show-options");
+  }
+  for (const auto& [key, value] : json.items()) {
+    if (!find_option(key) && !is_information(key)) {
+      throw Error(Status::kUsage,
+                  path + ": '" + printable(key) + "' is no option; see --show-options for those there are");
+    }
   }
   for (const Option& option : option_table()) {
     const auto entry = json.find(option.key());
-    if (!option.get || entry == json.end()) continue;
-    apply(option, settings, command_line_text(*entry, name, option.key()), name + ": " + option.key());
+    if (!option.get || entry == json.end() || (source.picture && option.of_machine)) continue;
+    apply(option, settings, command_line_text(*entry, path, option.key()), path + ": " + option.key());
   }
-  for (const auto& entry : json.items()) {
-    const std::string& key = entry.key();
-    const bool known =
-        std::any_of(option_table().begin(), option_table().end(),
-                    [&](const Option& option) { return option.get && option.key() == key; }) ||
-        std::find(std::begin(kInformation), std::end(kInformation), key) != std::end(kInformation);
-    if (!known) {
-      throw Error(Status::kUsage,
-                  name + ": '" + key + "' is no option; see --show-options for those there are");
-    }
-  }
+  if (source.picture && json.contains("weights")) settings.weights_named_by = path;
 }
 
 }  // namespace swag::cli

@@ -20,6 +20,9 @@ struct Settings {
   std::string network;
   std::string pooling;  // max, avg, or auto: by the weights
   std::string weights;  // auto, fitted, random, splitmix:SEED or a file
+  /// The picture that says so, if one does: its word is no reason to read a file that it names, see
+  /// resolve_weights().
+  std::string weights_named_by;
   int jpeg_quality = 95;
 
   // Of this call only; the picture does not depend on them.
@@ -41,6 +44,7 @@ struct Option {
   std::string help;
   std::function<void(Settings&, const std::string& text)> set;  // throws Error(kUsage) saying what is allowed
   std::function<nlohmann::ordered_json(const Settings&)> get;   // empty: of this call only
+  bool of_machine = false;  // where and how fast, not what: a picture's description does not have it
 
   std::string name() const;  // "--style-weight"
   std::string key() const;   // of JSON: "style_weight"
@@ -58,8 +62,12 @@ void expand(Settings& settings);
 
 nlohmann::ordered_json to_json(const Settings& settings);
 
-/// Applies a JSON object of to_json's form; `name` is the file's, for messages. Keys of a picture's
-/// description that are no options are passed over. Throws Error(kUsage) for unknown keys.
-void apply_json(Settings& settings, const std::string& text, const std::string& name);
+/// The same for the description of a picture: what made it look so, files by their bare names.
+nlohmann::ordered_json description_of(const Settings& settings);
+
+/// Applies the options of a JSON file, or of a picture that swag wrote. A picture may come from anyone, so it
+/// decides nothing but how the new one looks: no device, no file to read or write. What else its description
+/// tells is passed over. Throws Error(kUsage), for unknown keys too, and Error(kImage).
+void apply_options_from(Settings& settings, const std::string& path);
 
 }  // namespace swag::cli

@@ -6,6 +6,8 @@
 #include "src/network/graph.h"
 #include "src/support/error.h"
 #include "src/support/parse.h"
+#include "src/support/printable.h"
+#include "src/support/trusted_file.h"
 #include "src/weights/safetensors.h"
 
 namespace swag::cli {
@@ -23,22 +25,32 @@ bool is_file(const fs::path& path) {
   return fs::exists(path, ignored) && !fs::is_directory(path, ignored);
 }
 
-/// The folder of the running program, without links.
-fs::path program_folder() {
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  return error ? fs::path(".") : program.parent_path();
+constexpr size_t kMostName = 1000;  // bytes that a message shows: a file of options may say anything
+
+/// The first of the folders' files of that bare name, or nothing.
+std::string find_in_folders(const std::string& file) {
+  for (const fs::path folder : weight_folders()) {
+    if (is_file(folder / file)) return folder / file;
+  }
+  return "";
 }
 
-std::string file_of(const std::string& network) { return network + ".safetensors"; }
+std::string named_by_picture(const Settings& settings) {
+  const std::string name = bare_name(settings.weights), chosen = weights_of_environment();
+  if (!chosen.empty() && bare_name(chosen) == name) return chosen;
+  const std::string found = name.empty() ? "" : find_in_folders(name);
+  if (!found.empty()) return found;
+  throw Error(Status::kWeights, settings.weights_named_by + ": was made with the weights " + printable(name) +
+                                    ", which no folder of 'swag model list' has; name the file by --weights");
+}
 
 }  // namespace
 
 std::string user_weight_folder() {
-  const std::string data = environment("XDG_DATA_HOME");
-  if (!data.empty()) return fs::path(data) / "swag" / "weights";
-  const std::string home = environment("HOME");
-  return home.empty() ? "" : fs::path(home) / ".local" / "share" / "swag" / "weights";
+  // The standard passes over paths that are not absolute.
+  const fs::path data = environment("XDG_DATA_HOME"), home = environment("HOME");
+  if (data.is_absolute()) return data / "swag" / "weights";
+  return home.is_absolute() ? home / ".local" / "share" / "swag" / "weights" : "";
 }
 
 std::vector<std::string> weight_folders() {
@@ -46,16 +58,22 @@ std::vector<std::string> weight_folders() {
   std::error_code ignored;
   const std::string chosen = environment("SWAG_WEIGHTS");
   if (fs::is_directory(chosen, ignored)) folders.push_back(chosen);
+  const fs::path program = own_folder();
   for (const char* beside : {"weights", "../weights", "../share/swag/weights"}) {
-    folders.push_back((program_folder() / beside).lexically_normal());
+    if (!program.empty()) folders.push_back((program / beside).lexically_normal());
   }
   if (!user_weight_folder().empty()) folders.push_back(user_weight_folder());
   return folders;
 }
 
-std::vector<std::string> converter_folders() {
-  return {(program_folder() / "../tools").lexically_normal(),
-          (program_folder() / "../share/swag").lexically_normal()};
+ModelTools model_tools() {
+  const fs::path program = own_folder();
+  ModelTools tools;
+  tools.converter = find_converter({(program / "../tools").lexically_normal().string(),
+                                    (program / "../share/swag").lexically_normal().string()});
+  tools.curl = find_program("curl", environment("PATH"));
+  tools.python = find_program("python3", environment("PATH"));
+  return tools;
 }
 
 std::string weights_of_environment() {
@@ -70,22 +88,17 @@ std::string weights_of_environment() {
 std::string find_weights(const std::string& network) {
   const std::string chosen = weights_of_environment();
   if (!chosen.empty()) return chosen;
-  for (const fs::path folder : weight_folders()) {
-    if (is_file(folder / file_of(network))) return folder / file_of(network);
-  }
-  return "";
+  return find_in_folders(network + ".safetensors");
 }
 
 std::string weight_file(const std::string& name) {
   std::error_code ignored;
   if (fs::exists(name, ignored)) return name;
-  if (!fs::path(name).has_parent_path()) {
-    for (const fs::path folder : weight_folders()) {
-      if (is_file(folder / name)) return folder / name;
-    }
-  }
-  throw Error(Status::kWeights,
-              name + ": no such weight file; give a .safetensors file, fitted, random or auto");
+  const std::string found = fs::path(name).has_parent_path() ? "" : find_in_folders(name);
+  if (!found.empty()) return found;
+  throw Error(
+      Status::kWeights,
+      printable(name, kMostName) + ": no such weight file; give a .safetensors file, fitted, random or auto");
 }
 
 bool is_weight_file(const std::string& weights) {
@@ -105,6 +118,10 @@ bool parse_splitmix(const std::string& weights, uint64_t& seed) {
 
 std::string resolve_weights(Settings& settings) {
   std::string warning;
+  if (!settings.weights_named_by.empty() && is_weight_file(settings.weights)) {
+    settings.weights = named_by_picture(settings);
+    settings.weights_named_by.clear();
+  }
   if (settings.weights == "auto") {
     const std::string found = find_weights(settings.network);
     settings.weights = !found.empty() ? found : is_vgg(settings.network) ? "fitted" : "random";
@@ -132,12 +149,8 @@ std::string resolve_weights(Settings& settings) {
   return warning;
 }
 
-std::string shareable_name(const std::string& weights) {
-  const fs::path path = weights;
-  for (const fs::path folder : weight_folders()) {
-    if (path == folder / path.filename() && !is_file(path.filename())) return path.filename();
-  }
-  return weights;
+std::string bare_name(const std::string& weights) {
+  return is_weight_file(weights) ? fs::path(weights).filename().string() : weights;
 }
 
 }  // namespace swag::cli

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "src/cli/settings.h"
+#include "src/weights/model_files.h"
 
 namespace swag::cli {
 
@@ -14,8 +15,9 @@ std::vector<std::string> weight_folders();
 /// The user's data directory for weights, where fetched ones go; it need not exist.
 std::string user_weight_folder();
 
-/// Where convert_weights.py is looked for.
-std::vector<std::string> converter_folders();
+/// The programs that fetch and convert: python3 and curl of $PATH where they can be trusted, and the
+/// convert_weights.py of the source tree or of the installation. Throws Error(kWeights) without the latter.
+ModelTools model_tools();
 
 /// The file that $SWAG_WEIGHTS names, for every network; empty when it is a folder or not set. Throws
 /// Error(kWeights) when it names nothing.
@@ -35,11 +37,12 @@ bool is_weight_file(const std::string& weights);
 /// For `splitmix:SEED`, its seed; false for anything else. Throws Error(kUsage) for a seed that is none.
 bool parse_splitmix(const std::string& weights, uint64_t& seed);
 
-/// Turns `auto` into what it stands for, of the weights and of the pooling. Returns a warning, or nothing.
+/// Turns `auto` into what it stands for, of the weights and of the pooling, and a file that a picture names
+/// into the one of that name in the folders, nowhere else. Returns a warning, or nothing. Throws
+/// Error(kWeights) when there is none.
 std::string resolve_weights(Settings& settings);
 
-/// A file of the folders by its bare name, others as they are: a picture need not tell the names of private
-/// folders.
-std::string shareable_name(const std::string& weights);
+/// The weights as a picture may tell them: a file by its name alone, whose folders are nobody's business.
+std::string bare_name(const std::string& weights);
 
 }  // namespace swag::cli

@@ -76,6 +76,8 @@ std::vector<std::string> comments_of(const std::string& text) {
 
 }  // namespace
 
+bool is_picture_name(const std::string& path) { return format_of(path) != Format::kUnknown; }
+
 void check_output_path(const std::string& path, bool overwrite) {
   if (path.empty()) fail("output", "its name is empty");
   std::error_code error;

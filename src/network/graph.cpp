@@ -2,6 +2,7 @@
 
 #include "src/support/error.h"
 #include "src/support/parse.h"
+#include "src/support/printable.h"
 
 namespace swag {
 
@@ -32,7 +33,8 @@ int Graph::tap_node(const std::string& name) const {
   for (size_t i = 0; i < nodes.size(); ++i) {
     if (nodes[i].tap == wanted) return static_cast<int>(i);
   }
-  throw Error(Status::kUsage, "unknown layer '" + name + "' of " + network + "; it has " + joined(taps()));
+  throw Error(Status::kUsage,
+              "unknown layer '" + printable(name) + "' of " + network + "; it has " + joined(taps()));
 }
 
 const std::string& Graph::canonical_tap(const std::string& name) const {
@@ -174,7 +176,8 @@ Graph make_network(const std::string& name, bool average_pooling) {
     if (known == name)
       return is_vgg(name) ? make_vgg(name, average_pooling) : make_resnet(name, average_pooling);
   }
-  throw Error(Status::kUsage, "unknown network '" + name + "'; there are " + joined(network_names()));
+  throw Error(Status::kUsage,
+              "unknown network '" + printable(name) + "'; there are " + joined(network_names()));
 }
 
 }  // namespace swag

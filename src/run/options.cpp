@@ -3,6 +3,7 @@
 #include "src/support/error.h"
 #include "src/support/names.h"
 #include "src/support/option_check.h"
+#include "src/support/printable.h"
 
 namespace swag {
 namespace {
@@ -110,7 +111,7 @@ const Preset& find_preset(const std::string& name) {
     if (preset.name == name) return preset;
     names.push_back(preset.name);
   }
-  throw Error(Status::kUsage, "'" + name + "' is not one of " + joined(names));
+  throw Error(Status::kUsage, "'" + printable(name) + "' is not one of " + joined(names));
 }
 
 const char* name_of(Fit value) { return name_in(kFits, value); }

@@ -5,6 +5,7 @@
 
 #include "src/support/error.h"
 #include "src/support/parse.h"
+#include "src/support/printable.h"
 
 namespace swag {
 
@@ -31,7 +32,7 @@ Enum value_in(const Named<Enum> (&table)[N], const std::string& name) {
     if (name == entry.name) return entry.value;
     names.push_back(entry.name);
   }
-  throw Error(Status::kUsage, "'" + name + "' is not one of " + joined(names));
+  throw Error(Status::kUsage, "'" + printable(name) + "' is not one of " + joined(names));
 }
 
 }  // namespace swag

@@ -4,12 +4,13 @@
 #include <cmath>
 
 #include "src/support/error.h"
+#include "src/support/printable.h"
 
 namespace swag {
 namespace {
 
 [[noreturn]] void refuse(const std::string& text, const std::string& allowed) {
-  throw Error(Status::kUsage, "'" + text + "' is not " + allowed);
+  throw Error(Status::kUsage, "'" + printable(text) + "' is not " + allowed);
 }
 
 /// False unless the whole text is one number of T.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "src/support/error.h"
+#include "src/support/printable.h"
 
 namespace swag {
 namespace {
@@ -53,7 +54,8 @@ const ModelFile& find_model_file(const std::string& name) {
     if (file.name == name) return file;
     names += (names.empty() ? "" : ", ") + file.name;
   }
-  throw Error(Status::kUsage, "no published weights are known for '" + name + "'; there are " + names);
+  throw Error(Status::kUsage,
+              "no published weights are known for '" + printable(name) + "'; there are " + names);
 }
 
 const char* model_licence_note() {

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "src/support/error.h"
+#include "src/support/trusted_file.h"
 #include "src/weights/sha256.h"
 #include "src/weights/subprocess.h"
 #include "src/weights/weights.h"
@@ -118,7 +119,11 @@ std::string find_converter(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
     const fs::path path = fs::path(folder) / "convert_weights.py";
     std::error_code error;
-    if (fs::is_regular_file(path, error)) return path.string();
+    if (fs::is_regular_file(path, error)) {
+      const std::string distrust = reason_for_distrust(path.string());
+      if (!distrust.empty()) throw Error(Status::kWeights, path.string() + " is not run: " + distrust);
+      return path.string();
+    }
     searched += (searched.empty() ? "" : ", ") + folder;
   }
   throw Error(Status::kWeights,
@@ -133,14 +138,14 @@ void convert_model(const std::string& source, const std::string& target, const M
   arguments.insert(arguments.end(), {"--", source, target});
   const ProgramResult result = run_program(arguments);
   if (!result.found) {
-    throw Error(Status::kWeights, tools.python + " is not installed; run tools/convert_weights.py on " +
-                                      source + " where there is Python 3.8 or newer");
+    throw Error(Status::kWeights, "python3 is not installed; run tools/convert_weights.py on " + source +
+                                      " where there is Python 3.8 or newer");
   }
   if (result.exit_code == 0) return;
   std::string message = one_line(result.errors);
   const std::string prefix = "convert_weights.py: ";
   if (message.compare(0, prefix.size(), prefix) == 0) message.erase(0, prefix.size());
-  if (message.empty()) message = tools.python + " ended with " + std::to_string(result.exit_code);
+  if (message.empty()) message = "python3 ended with " + std::to_string(result.exit_code);
   for (Status status : {Status::kWeights, Status::kMemory, Status::kOutput, Status::kInterrupted}) {
     if (result.exit_code == static_cast<int>(status)) throw Error(status, message);
   }

@@ -1,6 +1,5 @@
 // Getting weight files: PyTorch's format converted, published files fetched, checked and converted. The work
-// is done by two programs that most machines have, curl and python3; both are looked up along PATH and run
-// without a shell.
+// is done by two programs that most machines have, curl and python3, run without a shell.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -12,12 +11,12 @@
 namespace swag {
 
 struct ModelTools {
-  std::string curl = "curl";
-  std::string python = "python3";
-  std::string converter;  // path of convert_weights.py
+  std::string curl, python;  // absolute paths; empty: not installed
+  std::string converter;     // path of convert_weights.py
 };
 
-/// The first of the folders' convert_weights.py. Throws Error(kWeights) that names the folders.
+/// The first of the folders' convert_weights.py. Throws Error(kWeights) that names the folders, and for a
+/// script that other people could have written (src/support/trusted_file.h).
 std::string find_converter(const std::vector<std::string>& folders);
 
 /// Converts a PyTorch file to safetensors, classifiers left out. Throws Error(kWeights) for a file that

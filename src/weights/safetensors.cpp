@@ -6,12 +6,12 @@
 #include <fstream>
 #include <limits>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <type_traits>
 
 #include "src/support/error.h"
 #include "src/support/file.h"
+#include "src/support/json.h"
+#include "src/support/printable.h"
 #include "src/weights/half.h"
 
 namespace swag {
@@ -51,30 +51,6 @@ std::string other_format(const std::string& start) {
   return "is no safetensors file";
 }
 
-/// A name from a file, fit for one line of a message.
-std::string printable(std::string text) {
-  if (text.size() > 200) text = text.substr(0, 200) + "...";
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
-  return text;
-}
-
-/// Refuses duplicate keys, which the parser would drop in silence, and nesting that no header has.
-class HeaderGuard {
- public:
-  bool operator()(int depth, Json::parse_event_t event, const Json& value) {
-    if (depth > 3) throw std::runtime_error("is nested too deep");
-    if (event == Json::parse_event_t::object_start) keys_[depth].clear();
-    if (event == Json::parse_event_t::key && !keys_[depth - 1].insert(value.get<std::string>()).second) {
-      throw std::runtime_error("has '" + printable(value.get<std::string>()) + "' twice");
-    }
-    return true;
-  }
-
- private:
-  std::set<std::string> keys_[4];
-};
-
 /// A header's tensor entry; throws std::runtime_error with the problem.
 SafetensorsEntry parse_entry(const Json& json, int64_t data_bytes) {
   SafetensorsEntry entry;
@@ -86,7 +62,7 @@ SafetensorsEntry parse_entry(const Json& json, int64_t data_bytes) {
     // Parsed as unsigned exactly when it is a whole number without a sign.
     constexpr auto kMax = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
     if (!number.is_number_unsigned() || number.get<uint64_t>() > kMax) {
-      throw std::runtime_error(std::string("has ") + what + " " + printable(number.dump()) +
+      throw std::runtime_error(std::string("has ") + what + " " + printable(json_text(number)) +
                                ", a whole number from 0 is needed");
     }
     return number.get<int64_t>();
@@ -94,7 +70,7 @@ SafetensorsEntry parse_entry(const Json& json, int64_t data_bytes) {
 
   const Json& dtype = member("dtype");
   if (!dtype.is_string() || element_bytes(dtype.get<std::string>()) == 0) {
-    throw std::runtime_error("has the unknown dtype " + printable(dtype.dump()));
+    throw std::runtime_error("has the unknown dtype " + printable(json_text(dtype)));
   }
   entry.dtype = dtype.get<std::string>();
   const Json& shape = member("shape");
@@ -179,14 +155,7 @@ SafetensorsFile::SafetensorsFile(std::string name, int64_t size, Reader reader)
 }
 
 void SafetensorsFile::parse_header(const std::string& text) {
-  Json header;
-  try {
-    header = Json::parse(text, HeaderGuard());
-  } catch (const Json::exception&) {
-    fail("has a header that is no JSON; download or convert it again");
-  } catch (const std::runtime_error& problem) {
-    fail(std::string("has a header that ") + problem.what());
-  }
+  const Json header = parse_json(text, name_ + ": has a header that", Status::kWeights);
   for (const auto& [key, value] : header.items()) {
     if (key == "__metadata__") {
       if (!value.is_object()) fail("has a __metadata__ that is no object");
@@ -275,7 +244,7 @@ void write_safetensors(const std::string& path, const std::vector<SafetensorsOut
                            {"data_offsets", {offset, offset + bytes.back()}}};
     offset += bytes.back();
   }
-  std::string text = header.dump();
+  std::string text = json_text(header);
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data is then aligned for readers that map the file
 
   std::vector<uint8_t> file(kLengthBytes + text.size() + static_cast<size_t>(offset));

@@ -71,7 +71,7 @@ int spawn(pid_t* pid, const std::vector<std::string>& arguments, const Pipe& pip
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, pipe.ends[1], STDERR_FILENO);
-  const int error = posix_spawnp(pid, argv[0], &actions, nullptr, argv.data(), environ);
+  const int error = posix_spawn(pid, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   return error;
 }
@@ -79,6 +79,7 @@ int spawn(pid_t* pid, const std::vector<std::string>& arguments, const Pipe& pip
 }  // namespace
 
 ProgramResult run_program(const std::vector<std::string>& arguments, const std::function<void()>& tick) {
+  if (arguments[0].empty() || arguments[0][0] != '/') return {};
   Pipe pipe;
   if (pipe2(pipe.ends, O_CLOEXEC) != 0) fail(arguments[0], errno);
   ProgramResult result;

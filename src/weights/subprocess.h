@@ -7,14 +7,14 @@
 namespace swag {
 
 struct ProgramResult {
-  bool found = false;  // false: there is no such program, and nothing was run
+  bool found = false;  // false: there is no such program, or its path is not absolute; nothing was run
   int exit_code = 0;   // 128 + signal for a program that a signal ended
   std::string errors;  // the end of its standard error, without the last line break
 };
 
-/// Runs arguments[0], looked up along PATH, with no input and no output, and calls `tick` several times a
-/// second while it runs. An exception of `tick` ends the program and is passed on. Throws Error(kInternal)
-/// when the system has no process or pipe to give.
+/// Runs arguments[0], an absolute path (find_program of src/support/trusted_file.h), with no input and no
+/// output, and calls `tick` several times a second while it runs. An exception of `tick` ends the program and
+/// is passed on. Throws Error(kInternal) when the system has no process or pipe to give.
 ProgramResult run_program(const std::vector<std::string>& arguments, const std::function<void()>& tick = {});
 
 }  // namespace swag

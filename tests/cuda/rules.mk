@@ -75,7 +75,7 @@ kernel-record: $(counted) $(compiled)  ## write down today's counts for kernel-r
 gpu_test_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(cuda_test_sources))
 
 $(BUILD)/cuda/gpu_tests: $(gpu_test_objects) $(cuda_backend_test_objects) $(cuda_objects) $(BUILD)/libswag.a
-	$(NVCC) -cudart static -o $@ $^ -lcublas $(CODEC_LIBS) $(BLAS_LIBS) -Xlinker -rpath=$(dir $(NVCC))../lib64
+	$(NVCC) -cudart static -o $@ $^ -lcublas $(CODEC_LIBS) -Xlinker -rpath=$(cuda_rpath)
 
 -include $(gpu_test_objects:.o=.d) $(cuda_backend_test_objects:.o=.d)
 

@@ -109,21 +109,22 @@ TEST_CASE("every published file is of a network that exists and carries its chec
 }
 
 TEST_CASE("a program's exit code and complaints come back") {
-  const ProgramResult failed = run_program({"sh", "-c", "echo lost; echo first >&2; echo last >&2; exit 7"});
+  const ProgramResult failed =
+      run_program({"/bin/sh", "-c", "echo lost; echo first >&2; echo last >&2; exit 7"});
   CHECK(failed.found);
   CHECK(failed.exit_code == 7);
   CHECK(failed.errors == "first\nlast");
-  CHECK(run_program({"sh", "-c", "kill -9 $$"}).exit_code == 137);
-  CHECK(run_program({"sh", "-c", "test \"$1\" = 'a b;$(c)'", "sh", "a b;$(c)"}).exit_code == 0);
-  CHECK_FALSE(run_program({"no-such-program-anywhere"}).found);
-  CHECK(run_program({"sh", "-c", "yes | head -c 100000 >&2"}).errors.size() <= 4096);
+  CHECK(run_program({"/bin/sh", "-c", "kill -9 $$"}).exit_code == 137);
+  CHECK(run_program({"/bin/sh", "-c", "test \"$1\" = 'a b;$(c)'", "sh", "a b;$(c)"}).exit_code == 0);
+  CHECK_FALSE(run_program({"/no/such/program"}).found);
+  CHECK(run_program({"/bin/sh", "-c", "yes | head -c 100000 >&2"}).errors.size() <= 4096);
 }
 
 TEST_CASE("an exception while waiting ends the program") {
   const TemporaryFolder folder;
   const std::string body = "echo $$ > '" + folder.file("pid") + "'; exec sleep 100";
   int ticks = 0;
-  CHECK_THROWS_AS(run_program({"sh", "-c", body},
+  CHECK_THROWS_AS(run_program({"/bin/sh", "-c", body},
                               [&] {
                                 if (++ticks == 3) throw std::runtime_error("enough");
                               }),
@@ -160,7 +161,7 @@ TEST_CASE("a fetched file is kept on request and found again") {
   fixture.fetch();
   CHECK(fixture.left() == Names{"vgg11-95b532cc.pth", "vgg11.safetensors"});
   std::filesystem::remove(fixture.models.file("vgg11.safetensors"));
-  fixture.options.tools.curl = "no-such-curl";
+  fixture.options.tools.curl = "/no/such/curl";
   CHECK(fixture.fetch_error().empty());
 }
 
@@ -181,7 +182,7 @@ TEST_CASE("a download that is not the published file is removed and never conver
 TEST_CASE("what goes wrong while fetching is said with the way out, and the download is not lost") {
   FetchFixture fixture;
   SUBCASE("no curl") {
-    fixture.options.tools.curl = "no-such-curl";
+    fixture.options.tools.curl = "/no/such/curl";
     const std::string error = fixture.fetch_error();
     CHECK(contains(error,
                    "4: curl is not installed; by hand: download https://example.org/vgg11-95b532cc.pth"));
@@ -202,9 +203,8 @@ TEST_CASE("what goes wrong while fetching is said with the way out, and the down
     CHECK(fixture.fetch_error() == "130: download interrupted; the same command continues it");
   }
   SUBCASE("no Python") {
-    fixture.options.tools.python = "no-such-python";
-    CHECK(
-        contains(fixture.fetch_error(), "4: no-such-python is not installed; run tools/convert_weights.py"));
+    fixture.options.tools.python = "/no/such/python";
+    CHECK(contains(fixture.fetch_error(), "4: python3 is not installed; run tools/convert_weights.py"));
     CHECK(fixture.left() == Names{"vgg11-95b532cc.pth"});
   }
   SUBCASE("a converter that refuses") {
