@@ -7,6 +7,7 @@ bit by bit.
 """
 import collections
 import contextlib
+import hashlib
 import importlib.util
 import io
 import json
@@ -17,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import zipfile
 
@@ -167,7 +169,10 @@ class Formats(ConverterTest):
         expected = {"b": ("F32", (2, 2), self.values)}
         self.assertEqual(self.convert(zip_file(body, {"0": self.values})), expected)
         self.assertEqual(self.convert(legacy_file(body, [("0", 4, self.values)])), expected)
-        self.assertEqual(read_safetensors(self.target)[1], {"format": "pt", "converted_from": "in.pth"})
+        with open(self.source, "rb") as stream:
+            digest = hashlib.sha256(stream.read()).hexdigest()
+        self.assertEqual(read_safetensors(self.target)[1],
+                         {"format": "pt", "converted_from": "in.pth", "source_sha256": digest})
 
     def test_big_endian_files_are_turned(self):
         swapped = struct.pack(">4f", *struct.unpack("<4f", self.values))
@@ -220,6 +225,21 @@ class Formats(ConverterTest):
             self.assertEqual(self.convert(zip_file(body, {"0": floats(1, 2)})),
                              {"w": ("F32", (2,), floats(1, 2))})
 
+    def test_whatever_wraps_a_network_is_taken_off(self):
+        plain = tensor(storage("FloatStorage", "0", 2), (2,), (1,))
+        scalar = name("numpy.core.multiarray", "scalar") + b"(" + name("numpy", "dtype") + b"(" + text("f8")
+        scalar += b"\x89\x88tRC\x08" + bytes(8) + b"tR"
+        options = name("argparse", "Namespace") + b")R}" + text("lr") + integer(1) + b"sb"
+        optimizer = b"}" + text("state") + b"}" + integer(0) + b"}" + text("exp_avg") + plain + b"sss"
+        for prefix in ("", "module.", "model.", "net.", "model.module.", "_orig_mod.module."):
+            state = ordered_dict(entry(prefix + "a.w", plain) + entry(prefix + "b.w", plain))
+            rest = entry("best_acc", plain) + entry("best", scalar) + entry("args", options)
+            for key in ("state_dict", "model_state_dict", "model", "net", "params_ema"):
+                body = ordered_dict(rest + entry("optimizer", optimizer) + entry(key, state))
+                self.assertEqual(list(self.convert(zip_file(body, {"0": floats(1, 2)}))), ["a.w", "b.w"])
+        nested = b"}" + text("model") + b"}" + text("state_dict") + state + b"ss"
+        self.assertEqual(list(self.convert(zip_file(nested, {"0": floats(1, 2)}))), ["a.w", "b.w"])
+
     def test_heads_are_left_out_on_request(self):
         stored = storage("FloatStorage", "0", 2)
         body = ordered_dict(b"".join(entry(key, tensor(stored, (2,), (1,)))
@@ -227,6 +247,72 @@ class Formats(ConverterTest):
         data = zip_file(body, {"0": floats(1, 2)})
         self.assertEqual(list(self.convert(data)), ["features.0.bias", "classifier.0.bias", "fc.bias"])
         self.assertEqual(list(self.convert(data, "--without-heads")), ["features.0.bias"])
+
+
+class OtherVggs(ConverterTest):
+    """Names and pixels of Caffe and of the programs for neural style transfer."""
+    weight = list(map(random.Random(3).uniform, [-1] * 54, [1] * 54))
+    bias = [0.5, -2.0]
+
+    def state(self, names, weight=None, kind="FloatStorage"):
+        """A file of VGG's first layer under names[0] and whatever else under the other names."""
+        first = entry(names[0] + ".weight", tensor(storage(kind, "w", 54), (2, 3, 3, 3), (27, 9, 3, 1)))
+        first += entry(names[0] + ".bias", tensor(storage("FloatStorage", "b", 2), (2,), (1,)))
+        others = b"".join(entry(one + ".bias", tensor(storage("FloatStorage", "b", 2), (2,), (1,)))
+                          for one in names[1:])
+        form = "<54e" if kind == "HalfStorage" else "<54f"
+        return zip_file(ordered_dict(first + others), {"w": struct.pack(form, *(weight or self.weight)),
+                                                       "b": floats(*self.bias)})
+
+    def response(self, values, bias, pixel):
+        """Of the layer to a picture of one colour."""
+        return [b + sum(sum(values[27 * o + 9 * c:27 * o + 9 * c + 9]) * pixel[c] for c in range(3))
+                for o, b in enumerate(bias)]
+
+    def assert_turned(self, tensors, weight):
+        values, bias = (struct.unpack(f"<{len(tensors[key][2]) // 4}f", tensors[key][2])
+                        for key in ("features.0.weight", "features.0.bias"))
+        for rgb in ((0, 0, 0), (1, 1, 1), (0.9, 0.1, 0.3), (0.485, 0.456, 0.406)):
+            bgr = [255 * value - mean for value, mean in zip(rgb[::-1], (103.939, 116.779, 123.68))]
+            ours = [(value - mean) / deviation for value, mean, deviation
+                    in zip(rgb, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+            for a, b in zip(self.response(values, bias, ours), self.response(weight, self.bias, bgr)):
+                self.assertAlmostEqual(a, b, delta=1e-6 * max(1, abs(b), max(map(abs, weight)) * 255))
+
+    def test_names_of_caffe_are_turned_and_so_is_the_first_layer(self):
+        names = ["conv1_1", "conv1_2", "conv2_1", "conv3_1", "conv3_2", "conv4_1", "fc7"]
+        tensors = self.convert(self.state(names))
+        self.assertEqual(list(tensors), ["features.0.weight", "features.0.bias", "features.2.bias",
+                                         "features.5.bias", "features.8.bias", "features.10.bias",
+                                         "features.13.bias", "classifier.3.bias"])
+        self.assert_turned(tensors, self.weight)
+        self.assertEqual(tensors["features.2.bias"][2], floats(*self.bias))
+        self.assertIn("taken for weights of Caffe", read_safetensors(self.target)[1]["assumed"])
+        tensors = self.convert(self.state(["conv1_1"]), "--input", "torchvision")
+        self.assertEqual(tensors["features.0.weight"][2], floats(*self.weight))
+        half = [struct.unpack("<e", struct.pack("<e", value))[0] for value in self.weight]
+        self.assert_turned(self.convert(self.state(["conv1_1"], kind="HalfStorage")), half)
+
+    def test_the_layers_of_vgg19_and_vgg16_get_their_numbers(self):
+        for counts, last in (((2, 2, 3, 3, 3), 28), ((2, 2, 4, 4, 4), 34), ((1, 1, 2, 2, 2), 18)):
+            names = [f"conv{stage}_{i + 1}" for stage, count in enumerate(counts, 1) for i in range(count)]
+            self.assertEqual(list(self.convert(self.state(names)))[-1], f"features.{last}.bias")
+
+    def test_weights_for_large_pixels_under_usual_names_need_a_word(self):
+        small = [value / 57 for value in self.weight]
+        self.write(self.state(["features.0"], small))
+        result = self.run_converter()
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (4, 1))
+        self.assertIn("--input caffe takes them", result.stderr)
+        self.assert_turned(self.convert(self.state(["features.0"], small), "--input", "caffe"), small)
+        tensors = self.convert(self.state(["features.0"], small), "--input", "torchvision")
+        self.assertEqual(tensors["features.0.weight"][2], floats(*small))
+        tensors = self.convert(self.state(["features.0"]))
+        self.assertEqual(tensors["features.0.weight"][2], floats(*self.weight))
+
+    def test_the_features_alone_have_bare_numbers(self):
+        self.assertEqual(list(self.convert(self.state(["0", "2"]))),
+                         ["features.0.weight", "features.0.bias", "features.2.bias"])
 
 
 class Refusals(ConverterTest):
@@ -285,9 +371,51 @@ class Refusals(ConverterTest):
         self.assertFalse(os.path.exists(self.target))
 
     def test_pickles_that_ask_for_memory_are_refused(self):
-        self.refuse(zip_file(b"Nr\xff\xff\xff\x7f", {}), "absurd memo index")
+        self.refuse(zip_file(b"Nr\xff\xff\xff\x7f", {}), "holds no state_dict")   # an index of the memo
         self.refuse(zip_file(b"X\xff\xff\xff\xff", {}), "damaged pickle")
         self.refuse(zip_file(b"(" * 1000000, {}), "damaged pickle")
+
+    def refuse_soon(self, data, expected):
+        start = time.monotonic()
+        self.refuse(data, expected)
+        self.assertLess(time.monotonic() - start, 10)
+
+    def test_keys_that_take_for_ever_are_refused(self):
+        shared = b")" + b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(40))
+        deep = b")" + b"\x85" * 200000
+        no_key = "key is neither"
+        self.refuse_soon(zip_file(b"}" + deep + integer(1) + b"s", {}), no_key)
+        for key in (shared, deep[:20000]):
+            for body in (b"}" + key + integer(1) + b"s", b"}(" + key + integer(1) + b"u",
+                         name("collections", "OrderedDict") + b"(](" + key + integer(1) + b"\x86etR"):
+                self.refuse_soon(zip_file(body, {}), no_key)
+                self.refuse_soon(legacy_file(body, []), no_key)
+            self.refuse_soon(zip_file(key + b"Q", {}), "no tensor storage")
+            self.refuse_soon(zip_file(key + text("x") + b"\x93", {}), "a name that is no text")
+            self.refuse_soon(zip_file(key, {}), "holds no state_dict")
+            self.refuse_soon(zip_file(ordered_dict(entry("w", key)), {}), "holds no state_dict")
+        self.refuse_soon(zip_file(b"}" + text("k" * 100000) + integer(1) + b"s", {}), no_key)
+
+    def test_pickles_of_too_many_steps_are_refused(self):
+        self.refuse_soon(zip_file(b"N0" * 2, {}), "no instruction")
+        self.refuse_soon(zip_file(b"N" * 2000001, {}), "more steps")
+        again = b"](" + b"N" * 50000 + b"eq\x01" + (name("collections", "OrderedDict") + b"(h\x01tR") * 20000
+        self.refuse_soon(zip_file(again, {}), "damaged pickle")
+        items = b"(" + b"N" * 100000 + b"tq\x01" + (name("torch", "Size") + b"h\x01R") * 20000
+        self.refuse_soon(zip_file(items, {}), "damaged pickle")
+
+    def test_members_that_overlap_are_refused(self):
+        data = bytearray(zip_file(one_tensor(), {str(i): floats(1, 2) for i in range(9)}))
+        at = data.find(b"PK\1\2")
+        while at >= 0:   # each claims half of the file
+            data[at + 20:at + 28] = struct.pack("<II", len(data) // 2, len(data) // 2)
+            at = data.find(b"PK\1\2", at + 1)
+        self.refuse_soon(bytes(data), "members that overlap")
+
+    def test_a_long_list_of_members_is_not_read(self):
+        size = 9 << 20
+        end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 65535, 65535, size, 4, 0)
+        self.refuse_soon(b"PK\3\4" + bytes(size) + end, "lists more members")
 
     def test_damage_is_reported_in_one_line(self):
         data = zip_file(one_tensor((2000,), numel=2000), {"0": bytes(8000)})
@@ -323,6 +451,57 @@ class Refusals(ConverterTest):
     def test_terminal_codes_of_a_file_do_not_reach_the_terminal(self):
         body = ordered_dict(entry("\x1b[31m\nw", tensor(storage("FloatStorage", "0", 2), (3,), (1,))))
         self.refuse(zip_file(body, self.good), "has ?[31m w of shape")
+
+
+class Work(ConverterTest):
+    """Files whose work is more than their size; `limit` is many times what it takes."""
+    limit = 10
+
+    def convert_soon(self, data):
+        start = time.monotonic()
+        tensors = self.convert(data)
+        self.assertLess(time.monotonic() - start, self.limit)
+        return tensors
+
+    def test_tensors_that_alternate_between_storages_read_each_once(self):
+        size = 1 << 20
+        kept = [storage("FloatStorage", key, size) for key in "01"]
+        for stride, shape in (((1,), (1,)), ((size // 3,), (3,))):
+            body = ordered_dict(b"".join(entry(f"w{i}", tensor(kept[i % 2], shape, stride, i % 7))
+                                         for i in range(20000)))
+            data = struct.pack(f"<{size}f", *range(size))
+            tensors = self.convert_soon(zip_file(body, {"0": data, "1": bytes(4 * size)}))
+            self.assertEqual(tensors["w4"][2][:4], floats(4))
+            self.assertEqual(tensors["w5"][2][:4], floats(0))
+            self.assertEqual(list(tensors), [f"w{i}" for i in range(20000)])
+            tensors = self.convert_soon(legacy_file(body, [("0", size, data), ("1", size, bytes(4 * size))]))
+            self.assertEqual(tensors["w4"][2][:4], floats(4))
+
+    def test_views_of_one_old_storage_read_it_once(self):
+        size = 1 << 20
+        body = b"".join(
+            entry(f"w{i}", tensor(storage("FloatStorage", "0", size, b"(" + text("v") + integer(i)
+                                          + integer(size - i) + b"t"), (1,), (1,))) for i in range(5000))
+        data = struct.pack(f"<{size}f", *range(size))
+        tensors = self.convert_soon(legacy_file(ordered_dict(body), [("0", size, data)]))
+        self.assertEqual(tensors["w9"][2], floats(9))
+
+    def test_strides_are_followed_line_by_line(self):
+        size = 1 << 20
+        data = struct.pack(f"<{size}f", *range(size))
+        stored = storage("FloatStorage", "0", size)
+        shapes = {"column": ((size // 2, 1), (2, 1)), "turned": ((size // 2, 2), (1, size // 2)),
+                  "repeated": ((2, size // 4), (0, 3)), "flat": ((1, 1, size // 2, 1), (7, 9, 2, 5))}
+        body = ordered_dict(b"".join(entry(key, tensor(stored, *value)) for key, value in shapes.items()))
+        tensors = self.convert_soon(zip_file(body, {"0": data}))
+        for key, (shape, stride) in shapes.items():
+            count = len(tensors[key][2]) // 4
+            for flat in (0, 1, 2, count // 2 + 1, count - 1):
+                rest, at = flat, 0
+                for extent, step in zip(reversed(shape), reversed(stride)):
+                    at += rest % extent * step
+                    rest //= extent
+                self.assertEqual(tensors[key][2][4 * flat:4 * flat + 4], floats(at), (key, flat))
 
 
 class Output(ConverterTest):
