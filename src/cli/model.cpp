@@ -117,7 +117,9 @@ int verify(const Arguments& arguments) {
                     "meant for with --network to see what differs");
   }
   load_weights(path, make_network(networks.front()));
-  std::printf("%s: good, for %s\n", shown(path).c_str(), joined(networks).c_str());
+  const std::string digest = check_sha256_note(path);
+  std::printf("%s: good, for %s%s\n", shown(path).c_str(), joined(networks).c_str(),
+              digest.empty() ? "" : (", SHA-256 " + digest + " as noted").c_str());
   return 0;
 }
 
@@ -126,15 +128,23 @@ int convert(const Arguments& arguments) {
   set_up(app, "swag model convert IN.pth OUT.safetensors",
          "PyTorch's weights to safetensors. Needs python3, no torch.");
   std::string source, target;
-  bool overwrite = false;
+  ConvertOptions options;
   app.add_option("in", source, "PyTorch's file")->required();
   app.add_option("out", target, "The file to write")->required();
-  app.add_flag("--overwrite", overwrite, "Replace a file that is there already");
+  app.add_flag("--overwrite", options.overwrite, "Replace a file that is there already");
+  app.add_option(
+         "--input", options.pixels,
+         "The pixels that a VGG expects; auto: Caffe's for layers called conv1_1, else torchvision's [auto]")
+      ->type_name("auto|torchvision|caffe")
+      ->check(CLI::IsMember({"auto", "torchvision", "caffe"}));
   if (!parse(app, arguments)) return 0;
-  convert_model(source, target, model_tools(), overwrite);
-  const std::string networks = joined(fitting_networks(SafetensorsFile::open(target)));
-  std::printf("%s: written, fits %s\n", shown(target).c_str(),
-              networks.empty() ? "no network that swag knows" : networks.c_str());
+  convert_model(source, target, model_tools(), options);
+  const SafetensorsFile file = SafetensorsFile::open(target);
+  const std::string networks = joined(fitting_networks(file));
+  const auto assumed = file.metadata().find("assumed");
+  std::printf("%s: written, fits %s%s\n", shown(target).c_str(),
+              networks.empty() ? "no network that swag knows" : networks.c_str(),
+              assumed == file.metadata().end() ? "" : ("; " + printable(assumed->second)).c_str());
   return 0;
 }
 
@@ -178,6 +188,7 @@ int fetch(const Arguments& arguments) {
     progress.fraction = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 0;
     bar.update(progress);
   };
+  options.note = [&](const std::string& line) { bar.message(line); };
   const std::string path = fetch_model(file, folder, options);
   bar.clear();
   std::printf("%s: good, for %s\n", shown(path).c_str(), file.network.c_str());

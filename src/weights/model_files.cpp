@@ -1,11 +1,18 @@
 #include "src/weights/model_files.h"
 
+#include <stdlib.h>
+
 #include <algorithm>
-#include <cstdlib>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include "src/support/error.h"
+#include "src/support/file.h"
+#include "src/support/printable.h"
 #include "src/support/trusted_file.h"
+#include "src/weights/download.h"
+#include "src/weights/safetensors.h"
 #include "src/weights/sha256.h"
 #include "src/weights/subprocess.h"
 #include "src/weights/weights.h"
@@ -15,21 +22,32 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kCurlWriteError = 23;
-constexpr int64_t kSizeTolerance = 1024;  // of ModelFile::bytes
+constexpr char kSourceDigest[] = "source_sha256";  // of the converter's metadata
+constexpr int64_t kMostNoteBytes = 65536;
 
-/// A file that goes away unless it was renamed.
-struct TemporaryFile {
-  fs::path path;
-  ~TemporaryFile() {
-    std::error_code ignored;
-    fs::remove(path, ignored);
+/// A new folder inside `parent` that nobody else can look into, and that goes away with what is in it.
+class PrivateFolder {
+ public:
+  explicit PrivateFolder(const std::string& parent) : path_((fs::path(parent) / ".swag-XXXXXX").string()) {
+    if (!mkdtemp(path_.data())) {
+      throw Error(Status::kOutput, parent + ": no file can be made in it: " + std::strerror(errno));
+    }
   }
+  ~PrivateFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  PrivateFolder(const PrivateFolder&) = delete;
+  PrivateFolder& operator=(const PrivateFolder&) = delete;
+  fs::path file(const std::string& name) const { return fs::path(path_) / name; }
+
+ private:
+  std::string path_;
 };
 
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
+  return printable(text, 1000);
 }
 
 std::string by_hand(const ModelFile& file, const fs::path& folder) {
@@ -37,79 +55,32 @@ std::string by_hand(const ModelFile& file, const fs::path& folder) {
          (folder / (file.name + ".safetensors")).string() + "`";
 }
 
-void move_file(const fs::path& from, const fs::path& to) {
+/// The published file, checked and open: one that is there already, or a new one.
+Descriptor published_file(const ModelFile& file, const fs::path& archive, const FetchOptions& options,
+                          std::string& digest) {
   std::error_code error;
-  fs::rename(from, to, error);
-  if (error) throw Error(Status::kOutput, to.string() + ": cannot be written: " + error.message());
+  if (fs::exists(archive, error)) {
+    Descriptor opened = open_for_reading(archive.string());
+    const std::string problem = download_problem(file, opened.get(), digest);
+    if (problem.empty()) return opened;
+    throw Error(Status::kWeights, archive.string() + ": " + problem + "; remove it and try again");
+  }
+  DownloadOptions how;
+  how.curl = options.tools.curl;
+  how.stall_seconds = options.stall_seconds;
+  how.manual = by_hand(file, archive.parent_path());
+  how.progress = options.progress;
+  return download(file, archive.string(), how, digest);
 }
 
-int64_t file_bytes(const fs::path& path) {
-  std::error_code error;
-  const auto bytes = fs::file_size(path, error);
-  return error ? 0 : static_cast<int64_t>(bytes);
-}
-
-/// Why the file at `path` is not the published one; empty when it is.
-std::string download_problem(const ModelFile& file, const fs::path& path) {
-  const int64_t bytes = file_bytes(path);
-  if (std::abs(bytes - file.bytes) > kSizeTolerance) {
-    return "has " + std::to_string(bytes) + " bytes, expected about " + std::to_string(file.bytes);
+/// Weights that are good, and of this very file.
+void check_converted(const std::string& path, const Graph& graph, const std::string& digest,
+                     const std::string& source) {
+  const Weights weights = load_weights(path, graph);
+  const auto found = weights.metadata.find(kSourceDigest);
+  if (found == weights.metadata.end() || found->second != digest) {
+    throw Error(Status::kWeights, source + ": was changed while it was converted; try again");
   }
-  const std::string digest = sha256_file(path.string());
-  if (digest.compare(0, file.sha256_prefix.size(), file.sha256_prefix) == 0) return "";
-  return "has the SHA-256 " + digest + ", expected " + file.sha256_prefix + "...";
-}
-
-/// Downloads to `part`, or continues where it ends.
-void run_curl(const ModelFile& file, const fs::path& part, const FetchOptions& options) {
-  const std::vector<std::string> arguments = {options.tools.curl,
-                                              "--fail",
-                                              "--location",
-                                              "--proto",
-                                              "=https",
-                                              "--proto-redir",
-                                              "=https",
-                                              "--silent",
-                                              "--show-error",
-                                              "--connect-timeout",
-                                              "30",
-                                              "--speed-limit",
-                                              "1000",
-                                              "--speed-time",
-                                              "60",
-                                              "--continue-at",
-                                              "-",
-                                              "--output",
-                                              part.string(),
-                                              file.url};
-  const ProgramResult result = run_program(arguments, [&] {
-    if (options.progress) options.progress(file_bytes(part), file.bytes);
-  });
-  if (result.exit_code == 0 && result.found) return;
-  const std::string manual = by_hand(file, part.parent_path());
-  if (!result.found) throw Error(Status::kWeights, "curl is not installed" + manual);
-  if (result.exit_code == static_cast<int>(Status::kInterrupted)) {
-    throw Error(Status::kInterrupted, "download interrupted; the same command continues it");
-  }
-  const std::string code = "curl ended with " + std::to_string(result.exit_code);
-  const std::string reason = result.errors.empty() ? code : one_line(result.errors);
-  if (result.exit_code == kCurlWriteError) {
-    throw Error(Status::kOutput, part.string() + ": cannot be written: " + reason);
-  }
-  throw Error(Status::kWeights, "cannot download " + file.file + ": " + reason + manual);
-}
-
-/// Downloads to `path` by way of PATH.part, which stays when the connection breaks.
-void download(const ModelFile& file, const fs::path& path, const FetchOptions& options) {
-  const fs::path part = path.string() + ".part";
-  if (std::abs(file_bytes(part) - file.bytes) > kSizeTolerance) run_curl(file, part, options);
-  const std::string problem = download_problem(file, part);
-  if (!problem.empty()) {
-    std::error_code ignored;
-    fs::remove(part, ignored);  // nothing to continue from
-    throw Error(Status::kWeights, file.url + ": the download " + problem + "; it was removed, try again");
-  }
-  move_file(part, path);
 }
 
 }  // namespace
@@ -131,12 +102,14 @@ std::string find_converter(const std::vector<std::string>& folders) {
 }
 
 void convert_model(const std::string& source, const std::string& target, const ModelTools& tools,
-                   bool overwrite) {
+                   const ConvertOptions& options) {
   // -I: neither the user's environment nor the working folder can put a module in the script's way.
-  std::vector<std::string> arguments = {tools.python, "-I", tools.converter, "--without-heads"};
-  if (overwrite) arguments.push_back("--overwrite");
-  arguments.insert(arguments.end(), {"--", source, target});
-  const ProgramResult result = run_program(arguments);
+  std::vector<std::string> arguments = {tools.python,      "-I",      tools.converter,
+                                        "--without-heads", "--input", options.pixels};
+  if (options.overwrite) arguments.push_back("--overwrite");
+  if (options.opened >= 0) arguments.push_back("--name=" + source);
+  arguments.insert(arguments.end(), {"--", options.opened >= 0 ? "/proc/self/fd/0" : source, target});
+  const ProgramResult result = run_program(arguments, {}, {options.opened, -1});
   if (!result.found) {
     throw Error(Status::kWeights, "python3 is not installed; run tools/convert_weights.py on " + source +
                                       " where there is Python 3.8 or newer");
@@ -152,6 +125,19 @@ void convert_model(const std::string& source, const std::string& target, const M
   throw Error(Status::kInternal, "cannot convert " + source + ": " + message);
 }
 
+std::string check_sha256_note(const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path + ".sha256", error)) return "";
+  const std::vector<uint8_t> note = read_file(path + ".sha256", Status::kWeights, kMostNoteBytes);
+  const std::string noted(
+      note.begin(), std::find_if(note.begin(), note.end(), [](uint8_t c) { return c == ' ' || c == '\n'; }));
+  const std::string digest = sha256_file(path);
+  if (noted == digest) return digest;
+  throw Error(Status::kWeights, path + ": has the SHA-256 " + digest + ", not the one of " + path +
+                                    ".sha256, " + printable(noted, 64) +
+                                    "; fetch it again, or remove the note if the file was meant to change");
+}
+
 std::string fetch_model(const ModelFile& file, const std::string& folder, const FetchOptions& options) {
   const fs::path target = fs::path(folder) / (file.name + ".safetensors");
   const fs::path archive = fs::path(folder) / file.file;
@@ -159,21 +145,28 @@ std::string fetch_model(const ModelFile& file, const std::string& folder, const 
   std::error_code error;
   if (!fs::is_directory(folder, error)) throw Error(Status::kOutput, folder + ": no such folder");
   if (fs::exists(target, error)) {
+    check_sha256_note(target.string());
     load_weights(target.string(), graph);
     return target.string();
   }
-  if (fs::exists(archive, error)) {
-    const std::string problem = download_problem(file, archive);
-    if (!problem.empty()) {
-      throw Error(Status::kWeights, archive.string() + ": " + problem + "; remove it and try again");
-    }
-  } else {
-    download(file, archive, options);
+  std::string digest;
+  const Descriptor opened = published_file(file, archive, options, digest);
+  if (options.note) {
+    options.note(file.file + ": SHA-256 " + digest +
+                 (file.whole_sha256_known()
+                      ? ", as published"
+                      : ", of which only the first 8 digits are published and compared"));
   }
-  const TemporaryFile converted{target.string() + ".unchecked"};
-  convert_model(archive.string(), converted.path.string(), options.tools, true);
-  load_weights(converted.path.string(), graph);
-  move_file(converted.path, target);
+  const PrivateFolder temporary(folder);
+  const std::string converted = temporary.file(target.filename().string()).string();
+  ConvertOptions convert;
+  convert.opened = opened.get();
+  convert_model(archive.string(), converted, options.tools, convert);
+  check_converted(converted, graph, digest, archive.string());
+  const std::string note = sha256_file(converted) + "  " + target.filename().string() + "\n";
+  fs::rename(converted, target, error);
+  if (error) throw Error(Status::kOutput, target.string() + ": cannot be written: " + error.message());
+  atomic_write_file(target.string() + ".sha256", note.data(), note.size());
   if (!options.keep) fs::remove(archive, error);
   return target.string();
 }

@@ -1,10 +1,14 @@
 #include "src/weights/sha256.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <vector>
 
+#include "src/support/descriptor.h"
 #include "src/support/error.h"
 
 namespace swag {
@@ -77,15 +81,23 @@ std::string Sha256::finish() {
   return text;
 }
 
-std::string sha256_file(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
+std::string sha256_of(int descriptor, const std::string& name) {
   std::vector<char> chunk(size_t{1} << 20);
   Sha256 hash;
-  while (stream.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || stream.gcount() > 0) {
-    hash.update(chunk.data(), static_cast<size_t>(stream.gcount()));
+  for (off_t at = 0;;) {
+    const ssize_t got = pread(descriptor, chunk.data(), chunk.size(), at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(Status::kWeights, name + ": cannot be read: " + std::strerror(errno));
+    if (got == 0) return hash.finish();
+    hash.update(chunk.data(), static_cast<size_t>(got));
+    at += got;
   }
-  if (!stream.eof()) throw Error(Status::kWeights, path + ": cannot be read");
-  return hash.finish();
+}
+
+std::string sha256_file(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) throw Error(Status::kWeights, path + ": cannot be read: " + std::strerror(errno));
+  return sha256_of(file.get(), path);
 }
 
 }  // namespace swag

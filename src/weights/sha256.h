@@ -23,6 +23,10 @@ class Sha256 {
   uint64_t bytes_ = 0;
 };
 
+/// The digest of an open file, from its first byte on, wherever it stands; `name` is for messages. Throws
+/// Error(kWeights) when it cannot be read.
+std::string sha256_of(int descriptor, const std::string& name);
+
 /// The digest of a file. Throws Error(kWeights) when it cannot be read.
 std::string sha256_file(const std::string& path);
 

@@ -61,15 +61,25 @@ class Child {
   pid_t pid_;
 };
 
+/// What is to be done for one stream of the program to come.
+void attach(posix_spawn_file_actions_t* actions, int stream, int file, int flags) {
+  if (file >= 0) {
+    posix_spawn_file_actions_adddup2(actions, file, stream);
+  } else {
+    posix_spawn_file_actions_addopen(actions, stream, "/dev/null", flags, 0);
+  }
+}
+
 /// posix_spawn with standard error in the pipe. Returns 0 or an errno.
-int spawn(pid_t* pid, const std::vector<std::string>& arguments, const Pipe& pipe) {
+int spawn(pid_t* pid, const std::vector<std::string>& arguments, const Pipe& pipe,
+          const ProgramStreams& streams) {
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  attach(&actions, STDIN_FILENO, streams.input, O_RDONLY);
+  attach(&actions, STDOUT_FILENO, streams.output, O_WRONLY);
   posix_spawn_file_actions_adddup2(&actions, pipe.ends[1], STDERR_FILENO);
   const int error = posix_spawn(pid, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
@@ -78,13 +88,14 @@ int spawn(pid_t* pid, const std::vector<std::string>& arguments, const Pipe& pip
 
 }  // namespace
 
-ProgramResult run_program(const std::vector<std::string>& arguments, const std::function<void()>& tick) {
+ProgramResult run_program(const std::vector<std::string>& arguments, const std::function<void()>& tick,
+                          const ProgramStreams& streams) {
   if (arguments[0].empty() || arguments[0][0] != '/') return {};
   Pipe pipe;
   if (pipe2(pipe.ends, O_CLOEXEC) != 0) fail(arguments[0], errno);
   ProgramResult result;
   pid_t pid = -1;
-  const int error = spawn(&pid, arguments, pipe);
+  const int error = spawn(&pid, arguments, pipe, streams);
   if (error == ENOENT || error == EACCES) return result;
   if (error != 0) fail(arguments[0], error);
   Child child(pid);

@@ -12,9 +12,15 @@ struct ProgramResult {
   std::string errors;  // the end of its standard error, without the last line break
 };
 
-/// Runs arguments[0], an absolute path (find_program of src/support/trusted_file.h), with no input and no
-/// output, and calls `tick` several times a second while it runs. An exception of `tick` ends the program and
-/// is passed on. Throws Error(kInternal) when the system has no process or pipe to give.
-ProgramResult run_program(const std::vector<std::string>& arguments, const std::function<void()>& tick = {});
+/// Open files that stand for a program's input and output; -1: it has none.
+struct ProgramStreams {
+  int input = -1, output = -1;
+};
+
+/// Runs arguments[0], an absolute path (find_program of src/support/trusted_file.h), and calls `tick` several
+/// times a second while it runs. An exception of `tick` ends the program and is passed on. Throws
+/// Error(kInternal) when the system has no process or pipe to give.
+ProgramResult run_program(const std::vector<std::string>& arguments, const std::function<void()>& tick = {},
+                          const ProgramStreams& streams = {});
 
 }  // namespace swag

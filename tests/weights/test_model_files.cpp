@@ -33,13 +33,17 @@ std::string script(const std::string& path, const std::string& body) {
   return path;
 }
 
+constexpr char kZeros[] =
+    "95b532cc4381affdff0d956e12520a04129ed49d37e154228368fe5621f0b9a2";  // their SHA-256
+
 /// A "published" file of 10,000 zero bytes, the tools to get it, and a folder to put it into.
 struct FetchFixture {
   FetchFixture() {
     const Graph graph = make_network("vgg11");
-    save_weights(tools.file("converted"), splitmix_weights(graph, 1), graph);
-    options.tools.curl = script(
-        tools.file("curl"), "while [ \"$1\" != --output ]; do shift; done; head -c 10000 /dev/zero > \"$2\"");
+    Weights weights = splitmix_weights(graph, 1);
+    weights.metadata["source_sha256"] = kZeros;  // as the converter notes it
+    save_weights(tools.file("converted"), weights, graph);
+    options.tools.curl = script(tools.file("curl"), "head -c 10000 /dev/zero");
     options.tools.python =
         script(tools.file("python"), "for last; do :; done; cp '" + tools.file("converted") + "' \"$last\"");
     options.tools.converter = "convert_weights.py";
@@ -58,8 +62,8 @@ struct FetchFixture {
 
   TemporaryFolder models, tools;
   FetchOptions options;
-  ModelFile file{"vgg11",    "vgg11", "vgg11-95b532cc.pth", "https://example.org/vgg11-95b532cc.pth", 10000,
-                 "95b532cc", ""};
+  ModelFile file{"vgg11", "vgg11", "vgg11-95b532cc.pth", "https://example.org/vgg11-95b532cc.pth", 10000,
+                 kZeros,  ""};
 };
 
 using Names = std::vector<std::string>;
@@ -89,9 +93,10 @@ TEST_CASE("every published file is of a network that exists and carries its chec
     names.insert(file.name);
     networks.insert(file.network);
     CHECK(make_network(file.network).network == file.network);
-    CHECK(file.file == file.network + "-" + file.sha256_prefix + ".pth");
+    CHECK(file.file == file.network + "-" + file.sha256.substr(0, 8) + ".pth");
     CHECK(file.url == "https://download.pytorch.org/models/" + file.file);
-    CHECK(file.sha256_prefix.size() == 8);
+    CHECK((file.sha256.size() == 8 || file.whole_sha256_known()));
+    CHECK(file.sha256.find_first_not_of("0123456789abcdef") == std::string::npos);
     int64_t bytes = 0;  // the file holds little else than these
     for (const StateEntry& entry : make_network(file.network).state) {
       int64_t size = file.name == "wide_resnet50_2" ? 2 : 4;  // that one is published in half precision
@@ -103,7 +108,8 @@ TEST_CASE("every published file is of a network that exists and carries its chec
   }
   CHECK(names.size() == model_files().size());
   CHECK(networks.size() == network_names().size() - 1);  // nobody trained a NoResNet
-  CHECK(find_model_file("resnet50").sha256_prefix == "0676ba61");
+  CHECK(find_model_file("resnet50").sha256.substr(0, 8) == "0676ba61");
+  CHECK(find_model_file("vgg19").whole_sha256_known());
   CHECK(contains(error_text([] { find_model_file("vgg20"); }),
                  "2: no published weights are known for 'vgg20'"));
 }
@@ -143,15 +149,18 @@ TEST_CASE("a fetched file is checked, converted, and there only as safetensors")
   };
   const std::string path = fixture.fetch();
   CHECK(path == fixture.models.file("vgg11.safetensors"));
-  CHECK(fixture.left() == Names{"vgg11.safetensors"});
+  CHECK(fixture.left() == Names{"vgg11.safetensors", "vgg11.safetensors.sha256"});
+  CHECK(read_text(path + ".sha256") == sha256_file(path) + "  vgg11.safetensors\n");
   CHECK(total == 10000);
   const std::string curl = read_text(fixture.tools.file("curl.log"));
   CHECK(contains(curl, "--proto =https --proto-redir =https"));
-  CHECK(contains(curl,
-                 "--continue-at - --output " + fixture.models.file("vgg11-95b532cc.pth.part") + " https://"));
+  CHECK_FALSE(contains(curl, "--continue-at"));
   CHECK(fixture.fetch() == path);  // checked, not fetched again
   CHECK(read_text(fixture.tools.file("curl.log")) == curl);
   write_text(path, "damaged");
+  CHECK(contains(fixture.fetch_error(), "vgg11.safetensors: has the SHA-256 "));
+  CHECK(contains(fixture.fetch_error(), "not the one of " + path + ".sha256"));
+  std::filesystem::remove(path + ".sha256");
   CHECK(contains(fixture.fetch_error(), "vgg11.safetensors: is no safetensors file"));
 }
 
@@ -159,7 +168,7 @@ TEST_CASE("a fetched file is kept on request and found again") {
   FetchFixture fixture;
   fixture.options.keep = true;
   fixture.fetch();
-  CHECK(fixture.left() == Names{"vgg11-95b532cc.pth", "vgg11.safetensors"});
+  CHECK(fixture.left() == Names{"vgg11-95b532cc.pth", "vgg11.safetensors", "vgg11.safetensors.sha256"});
   std::filesystem::remove(fixture.models.file("vgg11.safetensors"));
   fixture.options.tools.curl = "/no/such/curl";
   CHECK(fixture.fetch_error().empty());
@@ -168,7 +177,11 @@ TEST_CASE("a fetched file is kept on request and found again") {
 TEST_CASE("a download that is not the published file is removed and never converted") {
   FetchFixture fixture;
   SUBCASE("other bytes") {
-    fixture.file.sha256_prefix = "00000000";
+    fixture.file.sha256 = "00000000";
+    CHECK(contains(fixture.fetch_error(), "has the SHA-256 95b532cc"));
+  }
+  SUBCASE("bytes whose SHA-256 begins alike") {
+    fixture.file.sha256.back() = '0';
     CHECK(contains(fixture.fetch_error(), "has the SHA-256 95b532cc"));
   }
   SUBCASE("another size") {
