@@ -36,7 +36,7 @@ codec_objects := $(call object,$(codec_sources))
 program_objects := $(call object,$(program_sources)) $(codec_objects)
 test_objects := $(call object,$(test_sources))
 
-.PHONY: all test demo bench lint install clean help objects
+.PHONY: all test demo bench lint install clean distclean help objects
 all: $(BUILD)/swag  ## build the program (installs what is missing first), and the CUDA backend where nvcc is
 
 help:  ## this list
@@ -95,6 +95,7 @@ test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all te
 	python3 tests/tools/test_kernel_report.py
 	python3 tests/tools/test_compare_pytorch.py
 	python3 tests/tools/test_gpu_check.py
+	python3 tests/tools/test_make_clean.py
 	python3 tests/cli/test_cli.py $(BUILD)/swag
 	python3 tests/cli/test_cli_mistakes.py $(BUILD)/swag
 	python3 tests/cli/test_cli_memory.py $(BUILD)/swag
@@ -129,5 +130,13 @@ install: $(BUILD)/swag $(BUILD)/libswag.a $(BUILD)/libswag.so  ## program, libra
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBDIR@|lib|' \
 	  tools/swag.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/swag.pc
 
-clean:  ## remove what was built
+# tools/cuda_toolkit.sh installs 864 MB among what is built, which nobody wants to fetch twice.
+toolkit := venv packages install.log bin include lib lib64 nvvm
+emptied = [ ! -d $(1) ] || find $(1) -mindepth 1 -maxdepth 1 $(patsubst %,! -name %,$(2)) -exec rm -rf {} +
+clean:  ## remove what was built, but the CUDA toolkit that tools/cuda_toolkit.sh installed
+	$(call emptied,$(BUILD),cuda)
+	$(call emptied,$(BUILD)/cuda,$(toolkit))
+	@rmdir $(BUILD)/cuda $(BUILD) 2>/dev/null || true
+
+distclean:  ## remove that too
 	rm -rf $(BUILD)

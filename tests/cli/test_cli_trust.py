@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What the program trusts: no code out of other people's reach is run, no picture decides about files or devices, and
+"""What the program trusts: code that others can change is not run, no picture decides about files or devices, and
 nothing that a file holds reaches the terminal as it stands.
 
     python3 tests/cli/test_cli_trust.py build/swag
 
 Needs the standard library alone.
 """
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import shutil
 import stat
 import struct
 import subprocess
+import sys
 import unittest
 
 import cli_case
@@ -27,6 +29,17 @@ def described(description):
     data = png(48, 36)
     body = b"swag\0\0\0\0\0" + description.encode()
     return data[:-12] + png_chunk(b"iTXt", body) + data[-12:]
+
+
+def caffe_layer():
+    """conv1_1 of a VGG as torch.save writes it."""
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+    import test_convert_weights as torch_files
+    layer = {"conv1_1.weight": ((2, 3, 3, 3), (27, 9, 3, 1), 54), "conv1_1.bias": ((2,), (1,), 2)}
+    entries = (torch_files.entry(key, torch_files.tensor(torch_files.storage("FloatStorage", key, numel), *shape))
+               for key, (*shape, numel) in layer.items())
+    return torch_files.zip_file(torch_files.ordered_dict(b"".join(entries)),
+                                {key: torch_files.floats(*range(value[2])) for key, value in layer.items()})
 
 
 class Code(CliTest):
@@ -92,7 +105,7 @@ class Code(CliTest):
                 os.chmod(changed, 0o777)
                 result = self.convert()
                 self.assertEqual(result.returncode, WEIGHTS)
-                self.assertEqual(result.stderr, f"swag: {script} is not run: {changed} can be changed by others\n")
+                self.assertIn(f"{script} is not run: {changed} can be changed by others\n", result.stderr)
                 os.chmod(changed, mode)
 
     def test_python_is_taken_from_absolute_folders_that_others_cannot_change(self):
@@ -179,6 +192,25 @@ class Pictures(CliTest):
         for threads in ("2", "3"):
             self.stylise("--threads", threads, "--overwrite")
             self.assertEqual(self.read("out.png"), first)
+
+
+class Weights(CliTest):
+    def test_a_noted_sha256_is_compared(self):
+        weights = self.path("w.safetensors")
+        self.stylise("--save-weights", weights)
+        self.assertNotIn("as noted", self.swag("model", "verify", weights).stdout)
+        digest = hashlib.sha256(self.read("w.safetensors")).hexdigest()
+        self.write("w.safetensors.sha256", f"{digest}  w.safetensors\n".encode())
+        self.assertIn(f"SHA-256 {digest} as noted", self.swag("model", "verify", weights).stdout)
+        self.write("w.safetensors.sha256", f"{'0' * 64}  w.safetensors\n".encode())
+        self.assert_mistake(WEIGHTS, ["model", "verify", weights], digest, "0" * 64)
+
+    def test_what_the_converter_assumes_is_told(self):
+        source, target = self.write("in.pth", caffe_layer()), self.path("out.safetensors")
+        self.assertIn("; taken for weights of Caffe", self.swag("model", "convert", source, target).stdout)
+        told = self.swag("model", "convert", source, target, "--overwrite", "--input", "torchvision").stdout
+        self.assertNotIn("Caffe", told)
+        self.assert_mistake(USAGE, ["model", "convert", source, target, "--input", "bgr"], "--input")
 
 
 class Text(CliTest):

@@ -3,8 +3,8 @@
 
     http_server.py        /KIND/NAME is 10,000 bytes of 'x', served in the way that KIND says
 
-cut: the first answer ends in the middle; slow: ten bytes, then nothing; whole: as if it knew no ranges; other: 'y';
-long: 'x' without end; redirect: by way of /plain; file: by way of file:///; loop: by way of itself; missing: 404.
+cut: the first answer ends in the middle; slow: ten bytes, then nothing; whole: as if it knew no ranges; other: all
+'y'; long: too many; redirect: by way of /plain; file: by way of file:///; loop: by way of itself; missing: 404.
 """
 import http.server
 import time
@@ -27,7 +27,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         kind, name = self.path.split("/")[1:3]
         if kind in ("redirect", "file", "loop"):
-            return self.redirect({"redirect": "/plain/" + name, "file": "file:///etc/hostname", "loop": self.path}[kind])
+            targets = {"redirect": "/plain/" + name, "file": "file:///etc/hostname", "loop": self.path}
+            return self.redirect(targets[kind])
         if kind == "missing":
             return self.send_error(404)
         span, begin = self.headers.get("Range"), 0
