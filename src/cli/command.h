@@ -25,6 +25,9 @@ struct Command {
 };
 const std::vector<Command>& commands();
 
+/// What the help of a run ends with: the other commands and the exit codes.
+std::string program_footer();
+
 constexpr char kGeneralGroup[] = "General";
 
 /// Gives an app the program's look: `usage` is the line that help starts with.

@@ -8,7 +8,7 @@
 #include "src/api/options.h"
 #include "src/cli/command.h"
 #include "src/cli/make_model.h"
-#include "src/cli/outputs.h"
+#include "src/cli/run_files.h"
 #include "src/codecs/decode.h"
 #include "src/support/error.h"
 #include "src/weights/safetensors.h"
@@ -65,6 +65,16 @@ std::optional<DumpRequest> parse_dump(const Arguments& arguments) {
   return request;
 }
 
+void check_files(const DumpRequest& request) {
+  RunFiles files(true);
+  files.reads("the content picture", request.content);
+  for (const std::string& path : request.styles) files.reads("a style picture", path);
+  files.reads("the picture of --image", request.image);
+  files.reads_weights(request.settings);
+  files.writes("--out", request.out);
+  files.clear_folders();
+}
+
 std::map<std::string, std::string> metadata(const DumpRequest& request) {
   const Settings& settings = request.settings;
   const auto text = [](double value) { return number_text(value); };
@@ -99,7 +109,7 @@ void write_dump(const std::string& path, const Dump& dump,
 int dump_command(const Arguments& arguments) {
   const std::optional<DumpRequest> request = parse_dump(arguments);
   if (!request) return 0;
-  check_file_output(request->out, true);
+  check_files(*request);
   std::vector<std::string> notes;
   const auto load = [&](const std::string& path) { return load_image(path, original_size(), &notes); };
   const Image content = load(request->content);

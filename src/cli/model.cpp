@@ -7,6 +7,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/progress_bar.h"
+#include "src/cli/run_files.h"
 #include "src/cli/weights_search.h"
 #include "src/network/graph.h"
 #include "src/support/error.h"
@@ -138,6 +139,14 @@ int convert(const Arguments& arguments) {
       ->type_name("auto|torchvision|caffe")
       ->check(CLI::IsMember({"auto", "torchvision", "caffe"}));
   if (!parse(app, arguments)) return 0;
+  RunFiles files(options.overwrite);
+  files.reads("the file to convert", source);
+  files.writes("OUT", target);
+  const OutputPlace place = find_output_place(target);
+  if (place.kind == OutputPlace::Kind::kStream) {
+    throw Error(Status::kOutput, target + ": is a device or a pipe; name a file");
+  }
+  if (place.through_link) target = place.path();  // the link stays
   convert_model(source, target, model_tools(), options);
   const SafetensorsFile file = SafetensorsFile::open(target);
   const std::string networks = joined(fitting_networks(file));

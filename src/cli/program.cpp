@@ -7,6 +7,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/signals.h"
+#include "src/cli/streams.h"
 #include "src/support/error.h"
 #include "src/support/printable.h"
 
@@ -21,6 +22,18 @@ const std::vector<Command>& commands() {
       {"dump", "losses, gradient and statistics of one evaluation, for checks", dump_command},
   };
   return kCommands;
+}
+
+std::string program_footer() {
+  std::string text = "Other commands, each with a --help of its own:\n";
+  for (const Command& command : commands()) {
+    char line[128];
+    std::snprintf(line, sizeof line, "  swag %-23s %s\n", command.name, command.summary);
+    text += line;
+  }
+  return text +
+         "\nExit codes: 0 done, 2 usage, 3 image, 4 weights, 5 device, 6 memory, 7 diverged, 8 output, 128 + "
+         "the signal's number when interrupted.";
 }
 
 namespace {
@@ -46,8 +59,12 @@ int dispatch(Arguments arguments) {
 }  // namespace
 
 int run_program(int argc, char** argv) {
+  open_standard_streams();
+  survive_failed_writes();
   try {
-    return dispatch(Arguments(argv + 1, argv + argc));
+    const int code = dispatch(Arguments(argv + 1, argv + argc));
+    flush_standard_output();
+    return code;
   } catch (const Error& error) {
     const int code = fail(error.status(), error.what()), signal = InterruptGuard::signal();
     return error.status() == Status::kInterrupted && signal != 0 ? 128 + signal : code;

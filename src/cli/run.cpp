@@ -1,7 +1,9 @@
 // `swag run`: the main job, through the public C API.
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -9,9 +11,10 @@
 #include "src/api/options.h"
 #include "src/cli/check.h"
 #include "src/cli/command.h"
-#include "src/cli/outputs.h"
 #include "src/cli/pixels.h"
 #include "src/cli/progress_bar.h"
+#include "src/cli/rescue.h"
+#include "src/cli/run_files.h"
 #include "src/cli/run_log.h"
 #include "src/cli/signals.h"
 #include "src/cli/weights_search.h"
@@ -40,35 +43,25 @@ using ContextHandle = std::unique_ptr<swag_context, decltype(&swag_end)>;
 struct Request {
   Settings settings;
   std::vector<std::string> images;  // content, styles
+  std::string options_from;
   bool show_options = false;
 };
-
-std::string footer() {
-  std::string text = "Other commands, each with a --help of its own:\n";
-  for (const Command& command : commands()) {
-    char line[128];
-    std::snprintf(line, sizeof line, "  swag %-23s %s\n", command.name, command.summary);
-    text += line;
-  }
-  return text +
-         "\nExit codes: 0 done, 2 usage, 3 image, 4 weights, 5 device, 6 memory, 7 diverged, 8 output, 130 "
-         "interrupted.";
-}
 
 /// Nothing when only help was asked for.
 std::optional<Request> parse_request(const Arguments& arguments) {
   CLI::App app("", "run");
   set_up(app, kUsage, kDescription);
-  app.footer(footer());
+  app.footer(program_footer());
   Request request;
-  std::string preset = "default", options_from;
+  std::string preset = "default";
   app.add_option("images", request.images, "CONTENT and STYLE pictures");
   std::vector<std::string> names;
   for (const Preset& known : presets()) names.push_back(known.name);
   app.add_option("--preset", preset, "Where the other options start from [default]")
       ->type_name(joined(names, "|"))
       ->group(kGeneralGroup);
-  app.add_option("--options-from", options_from, "Options of a JSON file, or of a picture that swag wrote")
+  app.add_option("--options-from", request.options_from,
+                 "Options of a JSON file, or of a picture that swag wrote")
       ->type_name("FILE")
       ->group(kGeneralGroup);
   app.add_flag("--show-options", request.show_options, "Print all options in full, as JSON, and stop")
@@ -82,7 +75,8 @@ std::optional<Request> parse_request(const Arguments& arguments) {
   } catch (const Error& error) {
     throw Error(error.status(), std::string("--preset: ") + error.what());
   }
-  if (!options_from.empty()) apply_options_from(settings, options_from);
+  const std::string& from = request.options_from;
+  if (!from.empty()) apply_options_from(settings, from);
   options.apply_to(settings);
   return request;
 }
@@ -106,23 +100,12 @@ void check_request(const Request& request) {
   }
 }
 
-void check_outputs(const Settings& settings) {
-  check_output_path(settings.output, settings.overwrite);
-  if (!settings.grid.empty()) check_output_path(settings.grid, settings.overwrite);
-  if (!settings.save_weights.empty()) check_file_output(settings.save_weights, settings.overwrite);
-  if (settings.save_every == 0) return;
-  const int64_t most = int64_t{settings.api.iterations} * settings.api.scales;
-  for (int64_t steps = settings.save_every; steps < most; steps += settings.save_every) {
-    check_output_path(numbered(settings.output, static_cast<int>(steps)), settings.overwrite);
-  }
-}
-
 // ---------------------------------------------------------------- the run
 
 class Run {
  public:
   explicit Run(const Request& request)
-      : settings_(request.settings), paths_(request.images), log_(settings_.log), bar_(settings_.quiet) {}
+      : settings_(request.settings), paths_(request.images), bar_(settings_.quiet) {}
 
   int run();
 
@@ -133,15 +116,18 @@ class Run {
   void fit_model();
   swag_pooling pooling() const;
   swag_status optimise(swag_context* context, swag_progress& progress);
-  void save(const swag_context* context, const std::string& path);
-  void save_grid(const swag_context* context);
+  void save(const Image& picture, const std::string& path);
+  void save_in_between(const swag_context* context, int steps);
+  void save_in_the_end(const Image& picture);
+  void save_grid(const Image& picture);
   Image picture(const swag_context* context) const;
+  void lose_log(int error);
+  void complain(const std::string& problem);
   std::string description() const;
   void checked(swag_status status) const;
   int finish(swag_status status, const std::string& reason, const swag_progress& progress);
 
   static int on_progress(const swag_progress* progress, void* run);
-  static int on_fit_progress(const swag_progress* progress, void* run);
   static void on_log(swag_log_level level, const char* message, void* run);
 
   Settings settings_;
@@ -154,17 +140,15 @@ class Run {
   std::vector<swag_image> views_;
   int output_w_ = 0, output_h_ = 0;
   ModelHandle model_{nullptr, swag_model_free};
+  std::string saved_;     // where the picture is in the end
+  bool missing_ = false;  // an output is not where it should be
+  bool numbered_fail_ = false;
 };
 
 int Run::on_progress(const swag_progress* progress, void* run) {
   Run& self = *static_cast<Run*>(run);
-  self.log_.write(*progress, self.bar_.seconds());
+  if (const int error = self.log_.write(*progress, self.bar_.seconds())) self.lose_log(error);
   self.bar_.update(*progress);
-  return InterruptGuard::signal() != 0;
-}
-
-int Run::on_fit_progress(const swag_progress* progress, void* run) {
-  static_cast<Run*>(run)->bar_.update(*progress);
   return InterruptGuard::signal() != 0;
 }
 
@@ -172,6 +156,19 @@ void Run::on_log(swag_log_level level, const char* message, void* run) {
   Run& self = *static_cast<Run*>(run);
   if (level == SWAG_LOG_VERBOSE && !self.settings_.verbose) return;
   self.bar_.message((level == SWAG_LOG_WARNING ? "warning: " : "") + std::string(message));
+}
+
+/// What went wrong and does not end the run. It is said to the quiet, too.
+void Run::complain(const std::string& problem) {
+  bar_.clear();
+  std::fprintf(stderr, "swag: %s\n", problem.c_str());
+}
+
+/// A reader that has seen enough (`| head`) or an interruption is no failure.
+void Run::lose_log(int error) {
+  if (error == EINTR) return;
+  missing_ = missing_ || error != EPIPE;
+  complain("the log cannot be written: " + std::string(std::strerror(error)) + "; the run goes on without");
 }
 
 /// check(), with the names of files in place of what the library calls their images.
@@ -203,6 +200,8 @@ void Run::load_images() {
   const StylizeOptions run = stylize_options(options);
   load_image_at(paths_[0], run.resize ? run.size : original_size());
   checked(swag_output_size(&options, views_[0].width, views_[0].height, &output_w_, &output_h_));
+  const std::string warning = space_warning(settings_.output, int64_t{output_w_} * output_h_ * 3);
+  if (!warning.empty()) on_log(SWAG_LOG_WARNING, warning.c_str(), this);
   SizeRule style = original_size(), init = style;
   if (run.resize) {
     const double scale = settings_.grid.empty() ? run.style_scale : std::max(1.0, run.style_scale);
@@ -219,7 +218,10 @@ void Run::load_images() {
 void Run::fit_model() {
   bar_.begin("fitting " + settings_.network + " to the images");
   swag_options options = settings_.options();
-  options.progress = on_fit_progress;
+  options.progress = [](const swag_progress* progress, void* run) {
+    static_cast<Run*>(run)->bar_.update(*progress);
+    return 0;  // a signal ends the program: there is nothing to save yet
+  };
   options.progress_user = this;
   swag_model* model = nullptr;
   checked(swag_model_fit(settings_.network.c_str(), pooling(), options.seed, &options, &views_[0], &views_[1],
@@ -257,7 +259,7 @@ swag_status Run::optimise(swag_context* context, swag_progress& progress) {
     if (status != SWAG_OK) return status;
     ++steps;
     if (settings_.save_every > 0 && steps % settings_.save_every == 0 && !progress.done) {
-      save(context, numbered(settings_.output, steps));
+      save_in_between(context, steps);
     }
   } while (!progress.done);
   return SWAG_OK;
@@ -281,29 +283,60 @@ Image Run::picture(const swag_context* context) const {
   return pixels.image();
 }
 
-void Run::save(const swag_context* context, const std::string& path) {
-  save_image(path, picture(context), settings_.jpeg_quality, description());
+/// A name that was free at the start may not be now, and nothing is replaced unasked.
+void Run::save(const Image& picture, const std::string& path) {
+  check_output_path(path, settings_.overwrite);
+  save_image(path, picture, settings_.jpeg_quality, description());
 }
 
-void Run::save_grid(const swag_context* context) {
+/// The run is worth more than a picture on its way.
+void Run::save_in_between(const swag_context* context, int steps) {
+  try {
+    save(picture(context), numbered(settings_.output, steps));
+  } catch (const std::exception& error) {
+    if (!numbered_fail_) complain(std::string(error.what()) + "; the run goes on");
+    numbered_fail_ = missing_ = true;
+  }
+}
+
+void Run::save_in_the_end(const Image& picture) {
+  try {
+    save(picture, saved_ = settings_.output);
+  } catch (const Error& error) {
+    missing_ = true;
+    saved_ = rescue(settings_.output, [&](const std::string& path) {
+      save_image(path, picture, settings_.jpeg_quality, description());
+    });
+    if (saved_.empty()) throw;
+    complain(std::string(error.what()) + "; the picture is in " + saved_);
+  }
+}
+
+void Run::save_grid(const Image& picture) {
   std::vector<Image> row;
   for (size_t i = 0; i < paths_.size(); ++i) row.push_back(images_[i].image());
-  row.push_back(picture(context));
-  save_image(settings_.grid, side_by_side(row), settings_.jpeg_quality, description());
+  row.push_back(picture);
+  try {
+    save(side_by_side(row), settings_.grid);
+  } catch (const Error& error) {
+    missing_ = true;
+    complain(error.what());
+  }
 }
 
 int Run::finish(swag_status status, const std::string& reason, const swag_progress& progress) {
   bar_.clear();
   const int signal = InterruptGuard::signal();
-  if (status == SWAG_INTERRUPTED || status == SWAG_DIVERGED) {
-    const std::string line = reason + "; " + settings_.output + " is the best picture so far";
-    std::fprintf(stderr, "swag: %s\n", printable(line, line.size()).c_str());
+  if (status != SWAG_OK) {
+    complain(reason + "; " + saved_ + " is the best picture so far");
+    if (missing_) return static_cast<int>(Status::kOutput);
     return status == SWAG_INTERRUPTED && signal != 0 ? 128 + signal : status;
   }
+  if (missing_) return static_cast<int>(Status::kOutput);  // and the reason was told
   char numbers[160];
   std::snprintf(numbers, sizeof numbers, "%dx%d, %lld evaluations, %.1f s, loss %.4g", output_w_, output_h_,
                 static_cast<long long>(progress.evaluations), total_.seconds(), progress.loss);
-  bar_.message(settings_.output + ": " + numbers);
+  bar_.message(saved_ + ": " + numbers);
   return 0;
 }
 
@@ -320,14 +353,25 @@ int Run::run() {
   const swag_image* init = settings_.init_image.empty() ? nullptr : &views_.back();
   checked(swag_begin(model_.get(), &options, &views_[0], &views_[1], static_cast<int>(paths_.size()) - 1,
                      init, &begun));
-  const ContextHandle context(begun, swag_end);
+  ContextHandle context(begun, swag_end);
+  if (!settings_.log.empty()) log_.open(settings_.log, settings_.overwrite);
+  guard_.remember();
 
   swag_progress progress = {};
   const swag_status status = optimise(context.get(), progress);
   const std::string reason = status == SWAG_OK ? "" : swag_last_error();
-  if (status != SWAG_OK && status != SWAG_INTERRUPTED && status != SWAG_DIVERGED) checked(status);
-  save(context.get(), settings_.output);
-  if (!settings_.grid.empty()) save_grid(context.get());
+  const bool stopped = status == SWAG_OK || status == SWAG_INTERRUPTED || status == SWAG_DIVERGED;
+  if (!stopped && progress.evaluations == 0) checked(status);  // nothing was painted yet
+  Image best;
+  try {
+    best = picture(context.get());
+  } catch (const std::exception&) {
+    if (stopped) throw;
+    throw Error(static_cast<Status>(status), reason);
+  }
+  context.reset();  // its memory may be needed to write the picture
+  save_in_the_end(best);
+  if (!settings_.grid.empty()) save_grid(best);
   return finish(status, reason, progress);
 }
 
@@ -344,7 +388,7 @@ int run_command(const Arguments& arguments) {
   }
   check_request(*request);
   expand(request->settings);
-  check_outputs(request->settings);
+  check_run_files(request->settings, request->images, request->options_from);
   return Run(*request).run();
 }
 

@@ -1,27 +1,35 @@
 #include "src/cli/run_log.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
-#include <iostream>
 
 #include "src/support/error.h"
+#include "src/support/file.h"
 #include "src/support/json.h"
+#include "src/support/output_place.h"
 
 namespace swag::cli {
 
-RunLog::RunLog(const std::string& path) {
-  if (path == "-") {
-    stream_ = &std::cout;
-  } else if (!path.empty()) {
-    file_.open(path, std::ios::trunc);
-    if (!file_) throw Error(Status::kOutput, path + ": the log cannot be written: " + std::strerror(errno));
-    stream_ = &file_;
+void RunLog::open(const std::string& path, bool overwrite) {
+  size_ = 0;
+  standard_output_ = path == "-";
+  if (standard_output_) {
+    file_ = Descriptor(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  } else {
+    const bool stream = check_output_file(path, overwrite).kind == OutputPlace::Kind::kStream;
+    const int flags = stream ? O_APPEND | O_NOCTTY : O_CREAT | (overwrite ? O_TRUNC : O_EXCL);
+    file_ = Descriptor(::open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666));
   }
+  const std::string name = standard_output_ ? "standard output" : path;
+  if (!file_) throw Error(Status::kOutput, name + ": the log cannot be opened: " + std::strerror(errno));
 }
 
-void RunLog::write(const swag_progress& progress, double seconds) {
-  if (!stream_) return;
-  const nlohmann::ordered_json line = {
+int RunLog::write(const swag_progress& progress, double seconds) {
+  if (!file_) return 0;
+  const nlohmann::ordered_json json = {
       {"evaluation", progress.evaluations},
       {"scale", progress.scale},
       {"width", progress.width},
@@ -33,7 +41,18 @@ void RunLog::write(const swag_progress& progress, double seconds) {
       {"tv_loss", progress.tv_loss},
       {"seconds", seconds},
   };
-  *stream_ << json_text(line) << std::endl;  // flushed, so that it can be followed
+  const std::string line = json_text(json) + "\n";
+  if (write_all(file_.get(), line.data(), line.size())) {
+    size_ += static_cast<int64_t>(line.size());
+    return 0;
+  }
+  const int error = errno;
+  // Of standard output, what is there before the first line is not ours to cut.
+  if (!standard_output_ && ::ftruncate(file_.get(), size_) != 0) {
+    // A pipe, or a disk that takes nothing more at all: what is there stays.
+  }
+  file_.close();
+  return error;
 }
 
 }  // namespace swag::cli

@@ -5,7 +5,7 @@
 
 #include "src/cli/check.h"
 #include "src/cli/weights_search.h"
-#include "src/image/encode.h"
+#include "src/codecs/encode.h"
 #include "src/network/graph.h"
 #include "src/run/options.h"
 #include "src/support/file.h"

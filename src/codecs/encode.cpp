@@ -1,7 +1,5 @@
 #include "src/codecs/encode.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -12,6 +10,7 @@
 #include "src/codecs/jpeg.h"
 #include "src/codecs/png.h"
 #include "src/support/file.h"
+#include "src/support/output_place.h"
 
 namespace swag {
 namespace {
@@ -79,19 +78,9 @@ std::vector<std::string> comments_of(const std::string& text) {
 bool is_picture_name(const std::string& path) { return format_of(path) != Format::kUnknown; }
 
 void check_output_path(const std::string& path, bool overwrite) {
-  if (path.empty()) fail("output", "its name is empty");
-  std::error_code error;
-  if (fs::is_directory(path, error)) fail(path, "is a folder; name a file");
-  check_suffix(path);
-  fs::path folder = fs::path(path).parent_path();
-  if (folder.empty()) folder = ".";
-  if (!fs::is_directory(folder, error))
-    fail(path, "there is no folder " + folder.string() + "; make it first");
-  if (::access(folder.c_str(), W_OK | X_OK) != 0)
-    fail(path, "the folder " + folder.string() + " is not writable");
-  if (!fs::exists(path, error)) return;
-  if (!overwrite) fail(path, "exists already; give --overwrite or another name");
-  if (!fs::is_regular_file(path, error)) fail(path, "is not a regular file");
+  std::error_code ignored;
+  if (!path.empty() && !fs::is_directory(path, ignored)) check_suffix(path);
+  check_output_file(path, overwrite);
 }
 
 void save_image(const std::string& path, const Image& image, int jpeg_quality,

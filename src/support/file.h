@@ -13,8 +13,19 @@ namespace swag {
 /// and for one of more than `max_bytes`.
 std::vector<uint8_t> read_file(const std::string& path, Status status, int64_t max_bytes);
 
-/// Writes a file as a whole or not at all: into a temporary file in the same folder, which is then renamed.
-/// An existing file is replaced, and stays as it was when anything fails. Throws Error(kOutput).
+/// Writes a file as a whole or not at all, and to the disk itself: into a temporary file in the same folder,
+/// which then takes the name. An existing file is replaced and stays as it was when anything fails; its
+/// permissions go on to the new one, and its owner and group where the system allows it. A link stays, and
+/// what it leads to is replaced. Terminals, pipes and devices are written to as they are, until a signal
+/// interrupts it. Throws Error(kOutput).
 void atomic_write_file(const std::string& path, const void* data, size_t size);
+
+/// Removes the temporary files of this user that a process left in `folder` when it was killed. Whoever
+/// writes such a file holds a lock on it, so that one without a lock is known to be left. Never fails.
+void remove_leftovers(const std::string& folder) noexcept;
+
+/// Writes all bytes; false, with errno, when the system does not take them. A signal ends it (EINTR) where
+/// writing can wait, as in a pipe.
+bool write_all(int descriptor, const char* data, size_t size);
 
 }  // namespace swag

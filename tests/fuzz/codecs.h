@@ -4,6 +4,6 @@
 #include "src/codecs/decode.h"
 #include "src/codecs/encode.h"
 #else
-#include "src/image/decode.h"
-#include "src/image/encode.h"
+#include "src/codecs/decode.h"
+#include "src/codecs/encode.h"
 #endif
