@@ -36,7 +36,7 @@ codec_objects := $(call object,$(codec_sources))
 program_objects := $(call object,$(program_sources)) $(codec_objects)
 test_objects := $(call object,$(test_sources))
 
-.PHONY: all test demo bench lint install clean distclean help objects
+.PHONY: all test failures demo bench lint install clean distclean help objects
 all: $(BUILD)/swag  ## build the program (installs what is missing first), and the CUDA backend where nvcc is
 
 help:  ## this list
@@ -100,6 +100,12 @@ test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all te
 	python3 tests/cli/test_cli_mistakes.py $(BUILD)/swag
 	python3 tests/cli/test_cli_memory.py $(BUILD)/swag
 	python3 tests/cli/test_cli_trust.py $(BUILD)/swag
+	python3 tests/cli/test_outputs.py $(BUILD)/swag
+	python3 tests/cli/test_signals.py $(BUILD)/swag
+	CXX="$(CXX)" python3 tests/cli/test_failures.py $(BUILD)/swag
+
+failures: $(BUILD)/swag  ## kill runs, fill disks and take memory away, at every place instead of some (half an hour)
+	FAILURES=all CXX="$(CXX)" python3 tests/cli/test_failures.py $(BUILD)/swag
 
 DEMO_SIZE ?= 512
 demo: $(BUILD)/swag $(cuda_for_gpu)  ## stylise the bundled pictures into build/demo.png and build/demo_grid.png

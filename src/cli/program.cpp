@@ -1,8 +1,12 @@
 // Finds the command, and turns what went wrong into one line and an exit code.
 #include "src/cli/program.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <new>
 
 #include "src/cli/command.h"
@@ -40,10 +44,22 @@ namespace {
 
 /// A path may have 4 KiB; what a message quotes of a file's contents is short already.
 constexpr size_t kMostMessage = 8192;
+constexpr char kOutOfMemory[] = "out of memory; use a smaller --size";
 
 int fail(Status status, const char* message) {
   std::fprintf(stderr, "swag: %s\n", printable(message, kMostMessage).c_str());
   return static_cast<int>(status);
+}
+
+/// Destructors cannot pass on that they found no memory (those of JSON values look for some).
+[[noreturn]] void end_at_once() {
+  try {
+    if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    _exit(fail(Status::kMemory, kOutOfMemory));
+  } catch (...) {
+  }
+  std::abort();
 }
 
 int dispatch(Arguments arguments) {
@@ -61,6 +77,7 @@ int dispatch(Arguments arguments) {
 int run_program(int argc, char** argv) {
   open_standard_streams();
   survive_failed_writes();
+  std::set_terminate(end_at_once);
   try {
     const int code = dispatch(Arguments(argv + 1, argv + argc));
     flush_standard_output();
@@ -69,7 +86,7 @@ int run_program(int argc, char** argv) {
     const int code = fail(error.status(), error.what()), signal = InterruptGuard::signal();
     return error.status() == Status::kInterrupted && signal != 0 ? 128 + signal : code;
   } catch (const std::bad_alloc&) {
-    return fail(Status::kMemory, "out of memory; use a smaller --size");
+    return fail(Status::kMemory, kOutOfMemory);
   } catch (const std::exception& error) {
     return fail(Status::kInternal, error.what());
   }

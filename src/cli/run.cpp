@@ -11,9 +11,9 @@
 #include "src/api/options.h"
 #include "src/cli/check.h"
 #include "src/cli/command.h"
+#include "src/cli/picture_files.h"
 #include "src/cli/pixels.h"
 #include "src/cli/progress_bar.h"
-#include "src/cli/rescue.h"
 #include "src/cli/run_files.h"
 #include "src/cli/run_log.h"
 #include "src/cli/signals.h"
@@ -116,9 +116,6 @@ class Run {
   void fit_model();
   swag_pooling pooling() const;
   swag_status optimise(swag_context* context, swag_progress& progress);
-  void save(const Image& picture, const std::string& path);
-  void save_in_between(const swag_context* context, int steps);
-  void save_in_the_end(const Image& picture);
   void save_grid(const Image& picture);
   Image picture(const swag_context* context) const;
   void lose_log(int error);
@@ -140,9 +137,8 @@ class Run {
   std::vector<swag_image> views_;
   int output_w_ = 0, output_h_ = 0;
   ModelHandle model_{nullptr, swag_model_free};
-  std::string saved_;     // where the picture is in the end
-  bool missing_ = false;  // an output is not where it should be
-  bool numbered_fail_ = false;
+  PictureFiles files_{settings_, [this](const std::string& problem) { complain(problem); }};
+  bool log_missing_ = false;
 };
 
 int Run::on_progress(const swag_progress* progress, void* run) {
@@ -161,13 +157,13 @@ void Run::on_log(swag_log_level level, const char* message, void* run) {
 /// What went wrong and does not end the run. It is said to the quiet, too.
 void Run::complain(const std::string& problem) {
   bar_.clear();
-  std::fprintf(stderr, "swag: %s\n", problem.c_str());
+  std::fprintf(stderr, "swag: %s\n", printable(problem, problem.size()).c_str());
 }
 
 /// A reader that has seen enough (`| head`) or an interruption is no failure.
 void Run::lose_log(int error) {
   if (error == EINTR) return;
-  missing_ = missing_ || error != EPIPE;
+  log_missing_ = error != EPIPE;
   complain("the log cannot be written: " + std::string(std::strerror(error)) + "; the run goes on without");
 }
 
@@ -259,7 +255,7 @@ swag_status Run::optimise(swag_context* context, swag_progress& progress) {
     if (status != SWAG_OK) return status;
     ++steps;
     if (settings_.save_every > 0 && steps % settings_.save_every == 0 && !progress.done) {
-      save_in_between(context, steps);
+      files_.save_on_the_way(steps, [&] { return picture(context); });
     }
   } while (!progress.done);
   return SWAG_OK;
@@ -283,66 +279,29 @@ Image Run::picture(const swag_context* context) const {
   return pixels.image();
 }
 
-/// A name that was free at the start may not be now, and nothing is replaced unasked.
-void Run::save(const Image& picture, const std::string& path) {
-  check_output_path(path, settings_.overwrite);
-  save_image(path, picture, settings_.jpeg_quality, description());
-}
-
-/// The run is worth more than a picture on its way.
-void Run::save_in_between(const swag_context* context, int steps) {
-  try {
-    save(picture(context), numbered(settings_.output, steps));
-  } catch (const std::exception& error) {
-    if (!numbered_fail_) complain(std::string(error.what()) + "; the run goes on");
-    numbered_fail_ = missing_ = true;
-  }
-}
-
-void Run::save_in_the_end(const Image& picture) {
-  try {
-    save(picture, saved_ = settings_.output);
-  } catch (const Error& error) {
-    missing_ = true;
-    saved_ = rescue(settings_.output, [&](const std::string& path) {
-      save_image(path, picture, settings_.jpeg_quality, description());
-    });
-    if (saved_.empty()) throw;
-    complain(std::string(error.what()) + "; the picture is in " + saved_);
-  }
-}
-
 void Run::save_grid(const Image& picture) {
   std::vector<Image> row;
   for (size_t i = 0; i < paths_.size(); ++i) row.push_back(images_[i].image());
   row.push_back(picture);
-  try {
-    save(side_by_side(row), settings_.grid);
-  } catch (const Error& error) {
-    missing_ = true;
-    complain(error.what());
-  }
+  files_.save_grid(side_by_side(row));
 }
 
 int Run::finish(swag_status status, const std::string& reason, const swag_progress& progress) {
-  bar_.clear();
   const int signal = InterruptGuard::signal();
-  if (status != SWAG_OK) {
-    complain(reason + "; " + saved_ + " is the best picture so far");
-    if (missing_) return static_cast<int>(Status::kOutput);
-    return status == SWAG_INTERRUPTED && signal != 0 ? 128 + signal : status;
-  }
-  if (missing_) return static_cast<int>(Status::kOutput);  // and the reason was told
+  if (status != SWAG_OK) complain(reason + "; " + files_.saved() + " is the best picture so far");
+  if (log_missing_ || files_.missing()) return static_cast<int>(Status::kOutput);
+  if (status != SWAG_OK) return status == SWAG_INTERRUPTED && signal != 0 ? 128 + signal : status;
   char numbers[160];
   std::snprintf(numbers, sizeof numbers, "%dx%d, %lld evaluations, %.1f s, loss %.4g", output_w_, output_h_,
                 static_cast<long long>(progress.evaluations), total_.seconds(), progress.loss);
-  bar_.message(saved_ + ": " + numbers);
+  bar_.message(files_.saved() + ": " + numbers);
   return 0;
 }
 
 int Run::run() {
   load_images();
   make_model();
+  files_.describe(description());  // not in the end, where memory may be short
   if (!settings_.save_weights.empty()) check(swag_model_save(model_.get(), settings_.save_weights.c_str()));
   bar_.begin();
   swag_options options = settings_.options();
@@ -370,7 +329,7 @@ int Run::run() {
     throw Error(static_cast<Status>(status), reason);
   }
   context.reset();  // its memory may be needed to write the picture
-  save_in_the_end(best);
+  files_.save(best);
   if (!settings_.grid.empty()) save_grid(best);
   return finish(status, reason, progress);
 }

@@ -1,5 +1,6 @@
 #include "src/cli/run_files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <set>
 
 #include "src/cli/weights_search.h"
@@ -122,10 +124,10 @@ void RunFiles::writes_numbered(const std::string& path, int64_t every, int64_t m
     }
   }
   std::set<int64_t> present;
-  std::error_code error;
   const fs::path beside = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
-  for (fs::directory_iterator entry(beside, error), end; !error && entry != end; entry.increment(error)) {
-    const int64_t number = number_of(entry->path().filename().string());
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(beside.c_str()), ::closedir);
+  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
+    const int64_t number = number_of(entry->d_name);
     if (number > 0) present.insert(number);
   }
   for (const int64_t number : present) checked("--save-every", numbered(path, number));

@@ -13,6 +13,8 @@ MISTAKE_SECONDS = 5   # a mistake is told before any long work
 LONG_RUN = ["--iterations", "100000", "--scales", "1"]
 FAST = ["--weights", "random", "--network", "vgg11", "--size", "48", "--iterations", "3", "--scales", "1"]
 
+ONE_LAYER = ["--weights", "splitmix:1", "--style-layers", "relu1_1", "--content-layers", "relu1_1"]
+
 
 class CliTest(unittest.TestCase):
     program = "build/swag"
@@ -67,6 +69,13 @@ class CliTest(unittest.TestCase):
         arguments = [content or self.content, style or self.style, "-o", out or self.out, *FAST, *options]
         self.assert_mistake(code, arguments, *words)
         self.assertFalse(os.path.isfile(self.out))
+
+
+class QuickTest(CliTest):
+    """Of what is about files, not about pictures: one layer is enough."""
+
+    def stylise(self, *arguments, code=0):
+        return super().stylise(*ONE_LAYER, *arguments, code=code)
 
 
 def main(program):

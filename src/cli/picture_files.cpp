@@ -1,11 +1,14 @@
-#include "src/cli/rescue.h"
+#include "src/cli/picture_files.h"
 
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <new>
 #include <vector>
 
+#include "src/cli/run_files.h"
+#include "src/codecs/encode.h"
 #include "src/support/error.h"
 #include "src/support/output_place.h"
 
@@ -42,6 +45,54 @@ std::vector<fs::path> other_folders() {
 }
 
 }  // namespace
+
+PictureFiles::PictureFiles(const Settings& settings, std::function<void(const std::string&)> complain)
+    : settings_(settings), complain_(std::move(complain)) {}
+
+/// A name that was free at the start may not be now, and nothing is replaced unasked.
+void PictureFiles::write(const Image& picture, const std::string& path) const {
+  check_output_path(path, settings_.overwrite);
+  save_image(path, picture, settings_.jpeg_quality, description_);
+}
+
+void PictureFiles::miss(const std::string& problem) {
+  missing_ = true;
+  complain_(problem);
+}
+
+void PictureFiles::save_on_the_way(int steps, const std::function<Image()>& picture) {
+  const std::string path = numbered(settings_.output, steps);
+  std::string problem;
+  try {
+    return write(picture(), path);
+  } catch (const Error& error) {
+    problem = error.what();
+  } catch (const std::bad_alloc&) {
+    problem = path + ": there is not enough memory to write it";
+  }
+  if (!missing_on_the_way_) miss(problem + "; the run goes on");
+  missing_on_the_way_ = true;
+}
+
+void PictureFiles::save(const Image& picture) {
+  try {
+    write(picture, saved_ = settings_.output);
+  } catch (const Error& error) {
+    saved_ = rescue(settings_.output, [&](const std::string& path) {
+      save_image(path, picture, settings_.jpeg_quality, description_);
+    });
+    if (saved_.empty()) throw;
+    miss(std::string(error.what()) + "; the picture is in " + saved_);
+  }
+}
+
+void PictureFiles::save_grid(const Image& grid) {
+  try {
+    write(grid, settings_.grid);
+  } catch (const Error& error) {
+    miss(error.what());
+  }
+}
 
 std::string rescue(const std::string& path, const std::function<void(const std::string&)>& save) {
   const fs::path whole = path;
