@@ -104,7 +104,7 @@ test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all te
 	python3 tests/cli/test_signals.py $(BUILD)/swag
 	CXX="$(CXX)" python3 tests/cli/test_failures.py $(BUILD)/swag
 
-failures: $(BUILD)/swag  ## kill runs, fill disks and take memory away, at every place instead of some (half an hour)
+failures: $(BUILD)/swag  ## kill runs, fill disks, take memory away: everywhere, not here and there (half an hour)
 	FAILURES=all CXX="$(CXX)" python3 tests/cli/test_failures.py $(BUILD)/swag
 
 DEMO_SIZE ?= 512

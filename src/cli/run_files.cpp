@@ -113,8 +113,9 @@ void RunFiles::writes_numbered(const std::string& path, int64_t every, int64_t m
     const int64_t number = number_in(name, path);
     return number % every == 0 && number < most ? number : 0;
   };
+  const fs::path beside = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
   struct stat folder {};
-  if (::stat(longest.folder.c_str(), &folder) != 0) return;
+  if (::stat(beside.c_str(), &folder) != 0) return;
   for (const Named& other : outputs_) {
     const OutputPlace& place = other.place;
     if (place.kind == OutputPlace::Kind::kNew && place.device == folder.st_dev &&
@@ -124,7 +125,6 @@ void RunFiles::writes_numbered(const std::string& path, int64_t every, int64_t m
     }
   }
   std::set<int64_t> present;
-  const fs::path beside = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(beside.c_str()), ::closedir);
   while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
     const int64_t number = number_of(entry->d_name);

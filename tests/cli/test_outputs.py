@@ -151,7 +151,8 @@ class Places(QuickTest):
 
     def test_devices_stay_devices(self):
         os.symlink("/dev/null", self.path("null.png"))
-        self.stylise("--grid", self.path("null.png"), "--save-weights", "/dev/null", "--log", "/dev/null", "--overwrite")
+        self.stylise("--grid", self.path("null.png"), "--save-weights", "/dev/null", "--log", "/dev/null",
+                     "--overwrite")
         result = self.swag(*DUMP, "--content", self.content, "--style", self.style, "--out", "/dev/null")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
@@ -198,9 +199,10 @@ class Rescue(QuickTest):
 
     def run_until(self, prepare, *arguments, **environment):
         """Calls `prepare` between the first line of the log and the end of the run."""
-        process = subprocess.Popen([self.program, self.content, self.style, "-o", self.out, *FAST, *ONE_LAYER, "-q",
-                                    "--size", "120", "--iterations", "60", "--init", "random", "--log", "-", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True, env={**os.environ, **environment})
+        command = [self.program, self.content, self.style, "-o", self.out, *FAST, *ONE_LAYER, "-q", "--size", "120",
+                   "--iterations", "60", "--init", "random", "--log", "-", *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, **environment})
         self.addCleanup(process.kill)
         process.stdout.readline()
         prepare()

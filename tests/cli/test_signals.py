@@ -19,8 +19,9 @@ from cli_case import FAST, LONG_RUN, ONE_LAYER, OUTPUT, CliTest
 from cli_files import decode_png
 
 SLOW = ["--weights", "splitmix:1", "--size", "120"]   # some milliseconds for an evaluation, and no end of them
-PRINTING = (["--help"], ["--version"], ["--show-options", "--weights", "random"], ["model", "list"], ["model", "--help"],
-            ["devices"], ["bench", "network", "--network", "vgg11", "--size", "32", "--repeat", "1", "--json"])
+PRINTING = (["--help"], ["--version"], ["--show-options", "--weights", "random"], ["model", "list"],
+            ["model", "--help"], ["devices"],
+            ["bench", "network", "--network", "vgg11", "--size", "32", "--repeat", "1", "--json"])
 
 
 def ignoring(*signals):
@@ -36,7 +37,8 @@ class SignalTest(CliTest):
         """A long run that has begun, with its log in a pipe that somebody empties."""
         command = [self.program, self.content, self.style, "-o", self.out, *FAST, *LONG_RUN, *SLOW, "--overwrite", "-q",
                    "--log", "-", *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=preexec)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=preexec)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait)
@@ -113,9 +115,9 @@ class Signals(SignalTest):
         def limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-        result = subprocess.run([self.program, self.content, self.style, "-o", self.out, *FAST, *ONE_LAYER, "-q"], preexec_fn=limit,
-                                capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": self.folder.name,
-                                                                                 "XDG_STATE_HOME": self.folder.name})
+        command = [self.program, self.content, self.style, "-o", self.out, *FAST, *ONE_LAYER, "-q"]
+        here = {**os.environ, "TMPDIR": self.folder.name, "XDG_STATE_HOME": self.folder.name}
+        result = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, timeout=60, env=here)
         self.assertEqual(result.returncode, OUTPUT, result.stderr)
         self.assertIn("out.png", result.stderr)
         self.assertEqual(len(result.stderr.splitlines()), 1)
