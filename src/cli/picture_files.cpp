@@ -1,14 +1,18 @@
 #include "src/cli/picture_files.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <new>
 #include <vector>
 
 #include "src/cli/run_files.h"
+#include "src/cli/signals.h"
 #include "src/codecs/encode.h"
+#include "src/support/descriptor.h"
 #include "src/support/error.h"
 #include "src/support/output_place.h"
 
@@ -34,6 +38,15 @@ bool saved(const std::string& path, const std::function<void(const std::string&)
   }
 }
 
+/// An interrupted run does not wait until somebody reads a pipe. Held while the picture is written: a reader
+/// takes the end of a writer for the end of the file.
+Descriptor pipe_with_reader(const std::string& path) {
+  if (InterruptGuard::signal() == 0 || find_output_place(path).kind != OutputPlace::Kind::kStream) return {};
+  Descriptor pipe(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  if (!pipe && errno == ENXIO) throw Error(Status::kOutput, path + ": nobody reads this pipe");
+  return pipe;
+}
+
 /// Folders in which there may be one for the picture.
 std::vector<fs::path> other_folders() {
   const std::string temporary = environment("TMPDIR"), state = environment("XDG_STATE_HOME"),
@@ -52,6 +65,7 @@ PictureFiles::PictureFiles(const Settings& settings, std::function<void(const st
 /// A name that was free at the start may not be now, and nothing is replaced unasked.
 void PictureFiles::write(const Image& picture, const std::string& path) const {
   check_output_path(path, settings_.overwrite);
+  const Descriptor held = pipe_with_reader(path);
   save_image(path, picture, settings_.jpeg_quality, description_);
 }
 

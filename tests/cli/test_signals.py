@@ -110,6 +110,13 @@ class Signals(SignalTest):
         self.assertEqual(process.returncode, OUTPUT, errors)
         self.assertIn("pipe-rescued.png", errors)
         decode_png(self.read("pipe-rescued.png"))
+        os.remove(self.path("pipe-rescued.png"))
+        self.out = pipe
+        process = self.start()
+        process.terminate()   # before it comes to the pipe
+        self.assertEqual(process.wait(60), OUTPUT)
+        self.assertIn("nobody reads", process.stderr.read())
+        decode_png(self.read("pipe-rescued.png"))
 
     def test_a_limit_on_the_size_of_files_is_an_error_that_is_told(self):
         def limit():
