@@ -36,8 +36,8 @@ std::string program_footer() {
     text += line;
   }
   return text +
-         "\nExit codes: 0 done, 2 usage, 3 image, 4 weights, 5 device, 6 memory, 7 diverged, 8 output, 128 + "
-         "the signal's number when interrupted.";
+         "\nExit codes: 0 done, 2 usage, 3 image, 4 weights, 5 device, 6 memory, 7 diverged, 8 output,\n"
+         "128 + N interrupted by signal N, with the best picture saved.";
 }
 
 namespace {
