@@ -28,7 +28,7 @@ int64_t milliseconds() {
 
 void on_interrupt(int signal) {
   if (!something_to_save) {
-    if (write(STDERR_FILENO, kNothingToSave, sizeof kNothingToSave - 1) < 0) _exit(128 + signal);
+    [[maybe_unused]] const ssize_t told = write(STDERR_FILENO, kNothingToSave, sizeof kNothingToSave - 1);
     _exit(128 + signal);
   }
   if (caught == 0) {

@@ -121,9 +121,8 @@ bool take_over(int file, const OutputPlace& place) {
   struct stat now {};
   if (::fstat(file, &now) != 0) return false;
   mode_t mode = place.mode;
-  if (now.st_uid != place.owner && ::fchown(file, place.owner, static_cast<gid_t>(-1)) != 0) {
-    // It is this user's from now on, as after any other program that replaces files.
-  }
+  // Where the owner cannot be kept, it is this user, as after any other program that replaces files.
+  [[maybe_unused]] const int kept = ::fchown(file, place.owner, static_cast<gid_t>(-1));
   if (now.st_gid != place.group && ::fchown(file, static_cast<uid_t>(-1), place.group) != 0) {
     mode = (mode & ~static_cast<mode_t>(070)) | ((mode & 07) << 3);
   }

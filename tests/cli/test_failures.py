@@ -5,7 +5,7 @@ allocation. Whatever happens, files are whole or absent, old ones stay as they w
     python3 tests/cli/test_failures.py build/swag          some of each, in seconds
     make failures                                          all of them, in half an hour
 
-Needs the standard library and the compilers that built the program: $CC (cc) and $CXX (c++).
+Needs the standard library and the compiler that built the program: $CXX (c++).
 """
 import errno
 import os
@@ -26,10 +26,12 @@ ALL = os.environ.get("FAILURES") == "all"
 OLD = png(16, 16)   # what is there before a run
 
 
-def shared_object(folder, source, compiler):
+def shared_object(folder, source, language):
+    """Compiles one of tests/failures/ into a library that can be preloaded."""
     target = os.path.join(folder, source + ".so")
-    command = [*shlex.split(compiler), "-shared", "-fPIC", "-O1", "-o", target, os.path.join(SOURCES, source), "-ldl"]
-    subprocess.run(command, check=True)
+    compiler = shlex.split(os.environ.get("CXX", "c++"))
+    subprocess.run([*compiler, "-x", *language, "-shared", "-fPIC", "-O1", "-o", target, os.path.join(SOURCES, source),
+                    "-ldl"], check=True)
     return target
 
 
@@ -38,8 +40,8 @@ class FailureTest(QuickTest):
     def setUpClass(cls):
         tools = tempfile.TemporaryDirectory()
         cls.addClassCleanup(tools.cleanup)
-        cls.writes = shared_object(tools.name, "failing_writes.c", os.environ.get("CC", "cc"))
-        cls.memory = shared_object(tools.name, "failing_memory.cpp", os.environ.get("CXX", "c++") + " -std=c++17")
+        cls.writes = shared_object(tools.name, "failing_writes.c", ["c"])
+        cls.memory = shared_object(tools.name, "failing_memory.cpp", ["c++", "-std=c++17"])
         for preload in (cls.writes, cls.memory):   # under a sanitizer, nothing may come before it
             result = subprocess.run([cls.program, "--version"], env={**os.environ, "LD_PRELOAD": preload},
                                     capture_output=True)
