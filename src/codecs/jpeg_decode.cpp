@@ -105,7 +105,9 @@ class Decoder {
   ColourProfile profile();
   int64_t coefficient_bytes() const;
   void read_rows(PictureBuilder& builder);
-  void check_completeness(const Scans& scans) const;
+  bool has_all_components(const Scans& scans) const;
+  bool is_refined() const;
+  void finish(const Scans& scans);
 
   const PictureFile& file_;
   JpegErrors errors_;
@@ -179,20 +181,30 @@ void Decoder::read_rows(PictureBuilder& builder) {
   }
 }
 
-/// Missing scans, and scans that did not refine everything, go unnoticed by libjpeg. A file may lack its end
-/// marker, if it lacks nothing else.
-void Decoder::check_completeness(const Scans& scans) const {
-  for (int i = 0; i < info_.num_components; ++i) {
-    if (scans.seen.count(static_cast<uint8_t>(info_.comp_info[i].component_id)) > 0) continue;
-    if (input_.past_end) file_.fail_truncated();
-    file_.fail("is damaged (a part of its colours is missing); copy or download it again");
-  }
-  if (!input_.past_end) return;
-  if (info_.arith_code) file_.fail_truncated();  // whose decoder does not tell where the data end
+/// Whether every component has a scan: libjpeg does not mind.
+bool Decoder::has_all_components(const Scans& scans) const {
+  return std::all_of(info_.comp_info, info_.comp_info + info_.num_components,
+                     [&](const jpeg_component_info& component) {
+                       return scans.seen.count(static_cast<uint8_t>(component.component_id)) > 0;
+                     });
+}
+
+/// Whether the scans of a progressive picture refined everything.
+bool Decoder::is_refined() const {
   for (int i = 0; info_.coef_bits != nullptr && i < info_.num_components; ++i) {
     const int* bits = info_.coef_bits[i];
-    if (std::any_of(bits, bits + DCTSIZE2, [](int left) { return left != 0; })) file_.fail_truncated();
+    if (std::any_of(bits, bits + DCTSIZE2, [](int left) { return left != 0; })) return false;
   }
+  return true;
+}
+
+/// To the end marker, which a file may lack, if it lacks nothing else.
+void Decoder::finish(const Scans& scans) {
+  const bool all_components = has_all_components(scans), refined = is_refined();
+  run([this] { jpeg_finish_decompress(&info_); });  // frees what these looked at
+  // The decoder of arithmetic coding does not tell where the data end.
+  if (input_.past_end && (!all_components || !refined || info_.arith_code)) file_.fail_truncated();
+  if (!all_components) file_.fail("is damaged (a part of its colours is missing); copy or download it again");
 }
 
 Image Decoder::decode() {
@@ -220,8 +232,7 @@ Image Decoder::decode() {
                          colours);
   run([this] { jpeg_start_decompress(&info_); });
   read_rows(builder);
-  run([this] { jpeg_finish_decompress(&info_); });
-  check_completeness(scans);
+  finish(scans);
   return builder.finish();
 }
 
