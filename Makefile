@@ -90,19 +90,8 @@ include tests/fuzz/rules.mk
 test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all tests
 	$(BUILD)/swag_tests
 	python3 tools/check_rooms.py
-	python3 tests/tools/test_check_rooms.py
-	python3 tests/tools/test_convert_weights.py
-	python3 tests/tools/test_kernel_report.py
-	python3 tests/tools/test_compare_pytorch.py
-	python3 tests/tools/test_gpu_check.py
-	python3 tests/tools/test_make_clean.py
-	python3 tests/cli/test_cli.py $(BUILD)/swag
-	python3 tests/cli/test_cli_mistakes.py $(BUILD)/swag
-	python3 tests/cli/test_cli_memory.py $(BUILD)/swag
-	python3 tests/cli/test_cli_trust.py $(BUILD)/swag
-	python3 tests/cli/test_outputs.py $(BUILD)/swag
-	python3 tests/cli/test_signals.py $(BUILD)/swag
-	CXX="$(CXX)" python3 tests/cli/test_failures.py $(BUILD)/swag
+	set -e; for test in tests/tools/test_*.py; do echo $$test; python3 $$test; done
+	set -e; for test in tests/cli/test_*.py; do echo $$test; CXX="$(CXX)" python3 $$test $(BUILD)/swag; done
 
 failures: $(BUILD)/swag  ## kill runs, fill disks, take memory away: everywhere, not here and there (half an hour)
 	FAILURES=all CXX="$(CXX)" python3 tests/cli/test_failures.py $(BUILD)/swag

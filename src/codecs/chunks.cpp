@@ -24,7 +24,9 @@ bool for_each_jpeg_segment(const uint8_t* file, size_t size,
     // marker.
     const bool alone = marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8) || marker == 0xff;
     if (file[at] != 0xff || alone) {
-      ++at;
+      const void* next = std::memchr(file + at + 1, 0xff, size - at - 1);
+      if (next == nullptr) return false;
+      at = static_cast<size_t>(static_cast<const uint8_t*>(next) - file);
       continue;
     }
     if (marker == 0xd9) return true;

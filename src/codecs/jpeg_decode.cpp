@@ -19,8 +19,8 @@ namespace {
 
 // A block of 64 pixels takes a bit at least, of Huffman's codes.
 constexpr double kMostPixelsPerByte = 512;
-// Arithmetic coding gets by on a small part of that; a flat picture of 2^28 pixels takes more than this.
-constexpr double kMostPixelsPerArithmeticByte = 1 << 20;
+// Arithmetic coding gets by on some 200 bytes for a flat picture of any size.
+constexpr double kMostPixelsPerArithmeticByte = 1 << 21;
 // Each goes through the whole picture. Encoders write a dozen.
 constexpr int kMostScans = 500;
 
