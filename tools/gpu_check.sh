@@ -2,7 +2,7 @@
 # Everything that a machine with a GPU can tell of this tree, in parts, each of which is kept once it has passed: a
 # second call goes on where the first one ended. Leaves build/gpu_check/result.json, to be committed under docs/results/.
 #
-#   tools/gpu_check.sh --pack              on a Debian: copies headers and OpenBLAS into build/packed, for a bare machine
+#   tools/gpu_check.sh --pack              on a Debian: copies headers and libraries into build/packed, for a bare machine
 #   tools/gpu_check.sh [PART ...]          the parts named, or all that have not passed at this commit on this GPU
 #   tools/gpu_check.sh --emulator [...]    the emulator in the GPU's place, as far as that goes
 #   tools/gpu_check.sh --list
@@ -21,30 +21,45 @@ deadline=$((SECONDS + ${MINUTES:-9} * 60))
 
 # ---------------------------------------------------------------- what a bare machine lacks
 
-# Headers as a folder for CPATH, libraries as one for LIBRARY_PATH and LD_LIBRARY_PATH. At most 40 MiB.
+libraries=(openblas.so.0 jpeg.so.62 png16.so.16 lcms2.so.2)  # what a build links, with the names of today's Debian
+
+header() { echo "#include <$1>" | g++ -E -include cstdio -x c++ - | sed -n "s|^# 1 \"\(.*/$1\)\".*|\1|p" | head -n 1; }
+
+# Headers as a folder for CPATH, libraries as one for LIBRARY_PATH and LD_LIBRARY_PATH. At most 48 MiB.
 pack() {
-  local name file blas
+  local name file
   rm -rf "$packed"
   mkdir -p "$packed/include" "$packed/lib"
   for name in doctest CLI nlohmann; do cp -rL "/usr/include/$name" "$packed/include/"; done
   mkdir -p "$packed/include/stb"
-  cp -L /usr/include/stb/stb_image*.h "$packed/include/stb/"
-  file=$(echo '#include <cblas.h>' | g++ -E -x c++ - | sed -n 's/^# 1 "\(.*cblas\.h\)".*/\1/p' | head -n 1)
-  cp -L "$file" "$(dirname "$file")/openblas_config.h" "$packed/include/"
-  blas=$(ldconfig -p | sed -n 's/.*libopenblas\.so\.0 .*=> //p' | head -n 1)
-  for file in "$blas" $(ldd "$blas" | sed -n 's/.*=> \(\S*lib\(gfortran\|quadmath\)\.so\S*\) .*/\1/p'); do
-    cp -L "$file" "$packed/lib/"
+  cp -L /usr/include/stb/stb_image.h "$packed/include/stb/"
+  for name in cblas openblas_config jpeglib jconfig jmorecfg jerror png pngconf pnglibconf lcms2; do
+    cp -L "$(header "$name.h")" "$packed/include/"
   done
-  ln -s libopenblas.so.0 "$packed/lib/libopenblas.so"
+  for name in "${libraries[@]}"; do
+    file=$(ldconfig -p | sed -n "s/.*lib${name//./\\.} .*=> //p" | head -n 1)
+    cp -L "$file" "$packed/lib/"
+    for file in $(ldd "$file" | sed -n 's/.*=> \(\S*lib\(gfortran\|quadmath\|z\)\.so\S*\) .*/\1/p'); do
+      cp -L "$file" "$packed/lib/"
+    done
+  done
+  link_packed
   local bytes
   bytes=$(du -s --apparent-size --block-size=1 "$packed" | cut -f 1)
   echo "$packed: $bytes bytes"
-  [ "$bytes" -lt $((40 << 20)) ] || { echo "gpu_check.sh: more than 40 MiB" >&2; exit 1; }
+  [ "$bytes" -lt $((48 << 20)) ] || { echo "gpu_check.sh: more than 48 MiB" >&2; exit 1; }
+}
+
+# The names that a linker looks for.
+link_packed() {
+  local name
+  for name in "${libraries[@]}"; do ln -sf "lib$name" "$packed/lib/lib${name%%.so*}.so"; done
+  ln -sf libpng16.so.16 "$packed/lib/libpng.so"
 }
 
 use_packed() {
   [ -d "$packed" ] || return 0
-  [ -e "$packed/lib/libopenblas.so" ] || ln -s libopenblas.so.0 "$packed/lib/libopenblas.so"  # links may not travel
+  link_packed  # links may not travel
   export CPATH=$packed/include${CPATH:+:$CPATH} LIBRARY_PATH=$packed/lib${LIBRARY_PATH:+:$LIBRARY_PATH}
   export LD_LIBRARY_PATH=$packed/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 }
