@@ -70,6 +70,27 @@ struct Reader {
   file.fail("is damaged, or of a kind that is not read (" + reason + ")");
 }
 
+uint32_t little_endian32(const uint8_t* p) { return p[0] | p[1] << 8 | p[2] << 16 | uint32_t{p[3]} << 24; }
+
+/// That of an extension of GIF, or of the fifth version of BMP's header: at its 56th byte what kind of
+/// colours there are, at its 112th where in the file (from the header on) the profile lies, and its size.
+ColourProfile profile_of(const PictureFile& file, const std::vector<uint8_t>& gif_icc) {
+  constexpr size_t kHeader = 14, kVersion5 = 124;
+  const uint8_t* icc = gif_icc.data();
+  size_t size = gif_icc.size();
+  const uint8_t* header = file.data + kHeader;
+  if (file.size > kHeader + kVersion5 && file.data[0] == 'B' && file.data[1] == 'M' &&
+      little_endian32(header) >= kVersion5 && std::memcmp(header + 56, "DEBM", 4) == 0) {
+    const size_t at = kHeader + little_endian32(header + 112);
+    size = little_endian32(header + 116);
+    icc = at <= file.size && size <= file.size - at ? file.data + at : nullptr;
+  }
+  if (size == 0) return {};
+  ColourProfile profile = icc != nullptr ? ColourProfile::from_icc(icc, size) : ColourProfile();
+  if (!profile) file.note("its colour profile is damaged; sRGB is assumed");
+  return profile;
+}
+
 }  // namespace
 
 Image decode_with_stb(const PictureFile& file) {
@@ -83,8 +104,9 @@ Image decode_with_stb(const PictureFile& file) {
   const int64_t pixels = int64_t{h} * w;
   // stb holds RGBA, of a GIF three times: its canvas, the one before, and which pixels changed.
   const PictureBuilder::Source source = {h, w, {4, 1}, 1, pixels * (gif ? 9 : 8)};
-  if (gif && has_several_frames(file.data, file.size)) file.note("is animated; its first frame is taken");
-  PictureBuilder builder(file, source);
+  const GifSigns signs = gif ? gif_signs(file.data, file.size) : GifSigns();
+  if (signs.several_frames) file.note("is animated; its first frame is taken");
+  PictureBuilder builder(file, source, profile_of(file, signs.icc));
   const stbi_io_callbacks callbacks = {Reader::read, Reader::skip, Reader::at_end};
   Reader reader{file.data, static_cast<int64_t>(file.size)};
   const std::unique_ptr<stbi_uc, void (*)(void*)> samples(

@@ -160,6 +160,29 @@ TEST_CASE("cICP that sRGB cannot show is refused, one that is unknown is noted")
   CHECK(notes_of(rgb_png(cicp(77, 13))).find("not known; sRGB is assumed") != std::string::npos);
 }
 
+TEST_CASE("the ICC profile of a BMP and of a GIF is followed") {
+  const std::string icc = rgb_icc(kD65, kDisplayP3, 2.2);
+  const std::vector<double> expected = to_srgb(kDisplayP3, 2.2, kColour);
+  const auto bmp = [](const std::string& profile, uint32_t size) {
+    return "BM"s + little_endian(146 + profile.size(), 4) + little_endian(0, 4) + little_endian(138, 4) +
+           little_endian(124, 4) + little_endian(2, 4) + little_endian(1, 4) + little_endian(1, 2) +
+           little_endian(24, 2) + std::string(40 - 16, '\0') + std::string(16, '\0') + "DEBM" +
+           std::string(112 - 60, '\0') + little_endian(132, 4) + little_endian(size, 4) +
+           little_endian(0, 4) + "\x3c\x5a\xb4\x3c\x5a\xb4\0\0"s + profile;
+  };
+  check_pixel(decode(bmp(icc, static_cast<uint32_t>(icc.size()))), 0, expected, 0.6);
+  CHECK(notes_of(bmp(icc, 1 << 30)) == "in: its colour profile is damaged; sRGB is assumed");
+
+  std::string blocks;
+  for (size_t at = 0; at < icc.size(); at += 255) {
+    const std::string part = icc.substr(at, 255);
+    blocks += static_cast<char>(part.size()) + part;
+  }
+  const std::string gif = "GIF89a\2\0\1\0\x80\0\0\xb4\x5a\x3c\xff\xff\xff\x21\xff\x0bICCRGBG1012"s + blocks +
+                          "\0"s + ",\0\0\0\0\2\0\1\0\0\2\2\x04\x0a\0;"s;
+  check_pixel(decode(gif), 0, expected, 0.6);
+}
+
 TEST_CASE("impossible gammas and primaries are noted") {
   CHECK(notes_of(rgb_png(png_chunk("gAMA", big_endian(0)))).find("gamma is beyond reason") !=
         std::string::npos);
