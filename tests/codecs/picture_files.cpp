@@ -226,6 +226,26 @@ std::string grey_icc(double gamma) {
   return bytes;
 }
 
+std::string cmyk_icc() {
+  const auto sample = [](const cmsUInt16Number in[], cmsUInt16Number out[], void*) -> cmsInt32Number {
+    out[0] = static_cast<cmsUInt16Number>((65535.0 - in[0]) * (65535.0 - in[3]) / 65535.0 * 0xff00 / 65535);
+    out[1] = out[2] = 0x8000;  // Lab as the second version of ICC has it in 16 bits
+    return TRUE;
+  };
+  const cmsHPROFILE profile = cmsCreateProfilePlaceholder(nullptr);
+  cmsSetProfileVersion(profile, 2.1);
+  cmsSetDeviceClass(profile, cmsSigOutputClass);
+  cmsSetColorSpace(profile, cmsSigCmykData);
+  cmsSetPCS(profile, cmsSigLabData);
+  cmsPipeline* pipeline = cmsPipelineAlloc(nullptr, 4, 3);
+  cmsStage* table = cmsStageAllocCLut16bit(nullptr, 9, 4, 3, nullptr);
+  REQUIRE(cmsStageSampleCLut16bit(table, sample, nullptr, 0));
+  cmsPipelineInsertStage(pipeline, cmsAT_END, table);
+  REQUIRE(cmsWriteTag(profile, cmsSigAToB0Tag, pipeline));
+  cmsPipelineFree(pipeline);
+  return saved_profile(profile);
+}
+
 std::string with_icc(const std::string& jpeg, const std::string& icc, int segments) {
   std::string file = jpeg;
   const size_t part = (icc.size() + segments - 1) / segments;

@@ -91,6 +91,23 @@ TEST_CASE("a grey profile counts for grey pictures") {
   check_pixel(decode(with_icc(flat_jpeg({90}), grey_icc(1.4))), 0, {expected, expected, expected}, 1.1);
 }
 
+TEST_CASE("the ICC profile of a CMYK JPEG is followed, and its inks are inverted") {
+  for (const bool ycck : {false, true}) {
+    JpegOptions options;
+    options.ycck = ycck;
+    const auto grey = [&](std::vector<uint8_t> stored) {
+      const Image image = decode(with_icc(flat_jpeg(stored, 16, 16, options), cmyk_icc()));
+      check_pixel(image, 0, image.rgb[1] * 255, image.rgb[1] * 255, image.rgb[1] * 255, 1.5);
+      return image.rgb[1] * 255.0;
+    };
+    CHECK(grey({255, 255, 255, 255}) == doctest::Approx(255).epsilon(0.01));
+    CHECK(grey({255, 0, 0, 255}) ==
+          doctest::Approx(255).epsilon(0.01));  // magenta and yellow are nothing here
+    CHECK(grey({128, 255, 255, 255}) == doctest::Approx(119).epsilon(0.05));  // L = 50
+    CHECK(grey({0, 255, 255, 0}) < 3);
+  }
+}
+
 TEST_CASE("a grey picture with a profile of RGB is read by it") {
   const double expected = to_srgb(kSrgb, 1.4, {90, 90, 90})[0];
   const std::string icc = rgb_icc(kD65, kSrgb, 1.4);
