@@ -144,7 +144,7 @@ CONSTANTS = {b"N": None, b"\x88": True, b"\x89": False}
 EMPTY = {b"}": dict, b"]": list, b")": tuple}
 NUMBERS = {b"K": "<B", b"M": "<H", b"J": "<i", b"G": ">d"}
 TEXTS = {b"X": "<I", b"\x8c": "<B", b"\x8d": "<Q", b"U": "<B", b"T": "<I"}   # the last two: Python 2's
-BYTES = {b"B": "<I", b"C": "<B", b"\x8e": "<Q"}
+BYTES = {b"B": "<I", b"C": "<B", b"\x8e": "<Q", b"\x96": "<Q"}
 PUTS, GETS = {b"q": "<B", b"r": "<I"}, {b"h": "<B", b"j": "<I"}
 TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
 
@@ -204,6 +204,10 @@ class PickleReader:
             value = int.from_bytes(self.take(self.number("<B")), "little", signed=True)
         elif op in GETS:
             value = self.memo[self.number(GETS[op])]
+        elif op == b"\x8f":
+            value = None   # a set: nothing of a state_dict's
+        elif op == b"\x91":
+            value = self.above_mark() and None
         elif op == b"t":
             value = tuple(self.above_mark())
         elif op in TUPLES:
@@ -229,6 +233,8 @@ class PickleReader:
             items = self.above_mark()
             for key, value in zip(items[::2], items[1::2]):
                 put_item(self.stack[-1], key, value)
+        elif op == b"\x90":
+            self.above_mark()
         elif op in (b"a", b"e"):
             items = [self.stack.pop()] if op == b"a" else self.above_mark()
             if type(self.stack[-1]) is list:
