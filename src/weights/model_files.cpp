@@ -50,9 +50,19 @@ std::string one_line(std::string text) {
   return printable(text, 1000);
 }
 
+/// A path as one word of a shell's command line that is no option.
+std::string shell_word(const std::string& path) {
+  const std::string text = path[0] == '-' ? "./" + path : path;
+  const std::string plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-";
+  if (text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string word = "'";
+  for (char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
 std::string by_hand(const ModelFile& file, const fs::path& folder) {
   return "; by hand: download " + file.url + " and run `swag model convert " + file.file + " " +
-         (folder / (file.name + ".safetensors")).string() + "`";
+         shell_word((folder / (file.name + ".safetensors")).string()) + "`";
 }
 
 /// The published file, checked and open: one that is there already, or a new one.

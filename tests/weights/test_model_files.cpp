@@ -202,6 +202,14 @@ TEST_CASE("what goes wrong while fetching is said with the way out, and the down
     CHECK(contains(error,
                    "`swag model convert vgg11-95b532cc.pth " + fixture.models.file("vgg11.safetensors")));
   }
+  SUBCASE("no curl, and a folder whose name a shell would run") {
+    fixture.options.tools.curl.clear();
+    const std::string folder = fixture.models.file("$(touch x)'y");
+    std::filesystem::create_directory(folder);
+    const std::string error = error_text([&] { fetch_model(fixture.file, folder, fixture.options); });
+    CHECK(
+        contains(error, "95b532cc.pth '" + fixture.models.file("$(touch x)'\\''y") + "/vgg11.safetensors'`"));
+  }
   SUBCASE("no network") {
     script(fixture.options.tools.curl, "echo 'curl: (6) Could not resolve host' >&2; exit 6");
     CHECK(contains(fixture.fetch_error(),
