@@ -66,6 +66,9 @@ OptionsText read_options(const std::string& path) {
   const bool object = short_enough && first != bytes.end() && *first == '{' && !is_picture_name(path);
   const OptionsText source{object ? std::string(bytes.begin(), bytes.end()) : read_description(path),
                            !object};
+  if (static_cast<int64_t>(source.text.size()) > kMostOptionBytes) {
+    throw Error(Status::kUsage, path + ": its description is larger than any that swag writes");
+  }
   if (source.text.empty()) {
     throw Error(Status::kUsage, path +
                                     ": neither JSON nor a picture that says how swag made it; make a file of "

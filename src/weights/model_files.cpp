@@ -174,9 +174,13 @@ std::string fetch_model(const ModelFile& file, const std::string& folder, const 
   convert_model(archive.string(), converted, options.tools, convert);
   check_converted(converted, graph, digest, archive.string());
   const std::string note = sha256_file(converted) + "  " + target.filename().string() + "\n";
-  fs::rename(converted, target, error);
-  if (error) throw Error(Status::kOutput, target.string() + ": cannot be written: " + error.message());
-  atomic_write_file(target.string() + ".sha256", note.data(), note.size());
+  atomic_write_file(converted + ".sha256", note.data(), note.size());
+  for (const char* suffix : {"", ".sha256"}) {  // a link in the way is replaced, not followed
+    fs::rename(converted + suffix, target.string() + suffix, error);
+    if (error) {
+      throw Error(Status::kOutput, target.string() + suffix + ": cannot be written: " + error.message());
+    }
+  }
   if (!options.keep) fs::remove(archive, error);
   return target.string();
 }

@@ -236,6 +236,10 @@ class Text(CliTest):
                 self.assertEqual(result.stderr.count("\n"), 1)
                 self.assert_harmless(result)
 
+    def test_a_description_of_megabytes_is_not_read(self):
+        picture = self.write("p.png", described('{"size": "64"' + " " * (2 << 20) + "}"))
+        self.assert_mistake(USAGE, [self.content, self.style, "-o", self.out, "--options-from", picture], "larger")
+
     def test_messages_are_short_whatever_a_file_holds(self):
         long = "x" * 500000
         for description in ({long: 1}, {"network": long}, {"style_layers": [long]}, {"scales": [1] * 200000},

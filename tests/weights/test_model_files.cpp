@@ -164,6 +164,38 @@ TEST_CASE("a fetched file is checked, converted, and there only as safetensors")
   CHECK(contains(fixture.fetch_error(), "vgg11.safetensors: is no safetensors file"));
 }
 
+TEST_CASE("links where the fetched file and its note are to be are replaced, not followed") {
+  FetchFixture fixture;
+  const std::string victim = fixture.tools.file("victim");
+  write_text(victim, "precious");
+  std::filesystem::create_symlink(victim, fixture.models.file("vgg11.safetensors.sha256"));
+  std::filesystem::create_symlink(fixture.tools.file("nowhere"), fixture.models.file("vgg11.safetensors"));
+  CHECK(fixture.fetch_error().empty());
+  CHECK(read_text(victim) == "precious");
+  CHECK_FALSE(std::filesystem::exists(fixture.tools.file("nowhere")));
+  CHECK(fixture.left() == Names{"vgg11.safetensors", "vgg11.safetensors.sha256"});
+}
+
+TEST_CASE("a converted file that is of other bytes than those that were checked is refused") {
+  FetchFixture fixture;
+  const Graph graph = make_network("vgg11");
+  Weights weights = splitmix_weights(graph, 1);
+  weights.metadata["source_sha256"] = std::string(64, '0');
+  save_weights(fixture.tools.file("converted"), weights, graph);
+  CHECK(contains(fixture.fetch_error(), "was changed while it was converted"));
+  CHECK(fixture.left() == Names{"vgg11-95b532cc.pth"});
+}
+
+TEST_CASE("a file of which only the first digits are published is fetched, and that is said") {
+  FetchFixture fixture;
+  std::string said;
+  fixture.options.note = [&](const std::string& line) { said += line; };
+  fixture.file.sha256 = "95b532cc";
+  CHECK(fixture.fetch_error().empty());
+  CHECK(said == "vgg11-95b532cc.pth: SHA-256 " + std::string(kZeros) +
+                    ", of which only the first 8 digits are published and compared");
+}
+
 TEST_CASE("a fetched file is kept on request and found again") {
   FetchFixture fixture;
   fixture.options.keep = true;
