@@ -37,18 +37,12 @@ Level<T> pulled(const std::vector<T>& colours, const std::vector<float>& weights
   return up;
 }
 
-/// Colour c between the pixels of a level, for the pixel (row, col) of the level below: bilinear.
-template <typename T>
-double pushed(const Level<T>& up, int row, int col, int c) {
-  const auto at = [&](int r, int q) {
-    r = std::clamp(r, 0, up.h - 1);
-    q = std::clamp(q, 0, up.w - 1);
-    return static_cast<double>(up.colours[(static_cast<size_t>(r) * up.w + q) * 3 + c]);
-  };
-  const int r = row / 2, q = col / 2;  // three quarters of it, one quarter of the neighbour on this side
-  const int r2 = row % 2 == 0 ? r - 1 : r + 1, q2 = col % 2 == 0 ? q - 1 : q + 1;
-  return 0.75 * (0.75 * at(r, q) + 0.25 * at(r, q2)) + 0.25 * (0.75 * at(r2, q) + 0.25 * at(r2, q2));
-}
+/// The pixels of a level of `size` that stand around pixel i of the level below: the one that it is part of,
+/// three quarters of it, and the neighbour on its side, one quarter.
+struct Around {
+  Around(int i, int size) : own(i / 2), other(std::clamp(i % 2 == 0 ? own - 1 : own + 1, 0, size - 1)) {}
+  int own, other;
+};
 
 /// Completes colours by what larger regions around them have: each keeps of its own as much as is known of
 /// it. The picture itself, at the `bottom` of the pyramid, keeps all that is known at all.
@@ -58,13 +52,20 @@ void complete(std::vector<T>& colours, const std::vector<float>& weights, int h,
   Level<T> up = pulled(colours, weights, h, w);
   complete(up.colours, up.weights, up.h, up.w, false);
   for (int row = 0; row < h; ++row) {
+    const Around rows(row, up.h);
+    const T* own_row = &up.colours[static_cast<size_t>(rows.own) * up.w * 3];
+    const T* other_row = &up.colours[static_cast<size_t>(rows.other) * up.w * 3];
     for (int col = 0; col < w; ++col) {
       const size_t i = static_cast<size_t>(row) * w + col;
       if (weights[i] >= 1 || (bottom && weights[i] > 0)) continue;
       const double own = double{weights[i]};
+      const Around columns(col, up.w);
       for (int c = 0; c < 3; ++c) {
+        const int q = 3 * columns.own + c, q2 = 3 * columns.other + c;
+        const double pushed = 0.75 * (0.75 * own_row[q] + 0.25 * own_row[q2]) +
+                              0.25 * (0.75 * other_row[q] + 0.25 * other_row[q2]);
         T& colour = colours[3 * i + c];
-        colour = static_cast<T>(own * colour + (1 - own) * pushed(up, row, col, c));
+        colour = static_cast<T>(own * colour + (1 - own) * pushed);
       }
     }
   }

@@ -11,7 +11,7 @@ namespace swag {
 /// A feature map on the host.
 struct HostMap {
   Shape shape;
-  std::vector<float> values;       // (h, w, c)
+  std::vector<float> values;            // (h, w, c)
   std::vector<int32_t> positions = {};  // that may be drawn, ascending; empty: all
 };
 
