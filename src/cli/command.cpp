@@ -6,6 +6,7 @@
 
 #include "src/support/error.h"
 #include "src/support/parse.h"
+#include "src/support/printable.h"
 
 namespace swag::cli {
 namespace {
@@ -94,7 +95,7 @@ bool parse(CLI::App& app, const Arguments& arguments) {
   } catch (const CLI::ParseError& error) {
     std::string reason = error.what();
     std::replace(reason.begin(), reason.end(), '\n', ' ');
-    throw Error(Status::kUsage, reason + "; see 'swag " + app.get_name() + " --help'");
+    throw Error(Status::kUsage, printable(reason) + "; see 'swag " + app.get_name() + " --help'");
   }
   return true;
 }

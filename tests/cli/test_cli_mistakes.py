@@ -37,6 +37,10 @@ class Mistakes(CliTest):
     def test_flags_are_true_or_false(self):
         self.assert_bad(USAGE, "--overwrite", "maybe", options=["--overwrite=maybe"])
 
+    def test_a_word_that_is_no_option_is_shown_safely_and_in_short(self):
+        self.assert_bad(USAGE, "--s\\x1b[31m", options=["--s\x1b[31m"])
+        self.assert_mistake(USAGE, ["--" + 5000 * "a"], "aaa...")
+
     def test_sizes_and_words(self):
         for size in ("0", "-5", "12x", "x12", "1x2x3", "big", "99999999999", "512.5"):
             self.assert_bad(USAGE, "--size", size, options=["--size=" + size])

@@ -198,13 +198,12 @@ def main():
     parser.add_argument("--found", default="found")
     parser.add_argument("inputs", nargs="*")
     args = parser.parse_args()
-    replayed = [path for path in args.inputs if os.path.basename(path) != "swag"]   # run.sh names the program
     shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
     executions, failures, seed, end = 0, 0, args.seed, time.monotonic() + args.seconds
     with tempfile.TemporaryDirectory(dir=shared) as folder:
-        for path in replayed:
+        for path in args.inputs:
             check(folder, pathlib.Path(path).read_bytes())
-        while not replayed and time.monotonic() < end and failures < 10:
+        while not args.inputs and time.monotonic() < end and failures < 10:
             answered, problem = run_worker(folder, seed, end - time.monotonic())
             executions += answered
             if problem:

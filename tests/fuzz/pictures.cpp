@@ -1,7 +1,7 @@
 // Bytes to a picture: an image in range, or a refusal.
 #include <cmath>
 
-#include "tests/fuzz/codecs.h"
+#include "src/codecs/decode.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/picture_mutator.h"
 #include "tests/fuzz/stated_size.h"

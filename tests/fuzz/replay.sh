@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets of a build on the committed inputs that once broke them, each in a process of its own.
 #   tests/fuzz/replay.sh BUILD TARGET ...
-set -eu
+set -u
 build=$1
 shift
 here=$(cd "$(dirname "$0")" && pwd)
-for target in "$@"; do
+export ASAN_OPTIONS=${ASAN_OPTIONS:-}:allocator_may_return_null=1
+failed=0
+for target in "$@" conversion; do
   [ -d "$here/regressions/$target" ] || continue
   for input in "$here/regressions/$target"/*; do
-    timeout 20 "$build/fuzz_$target" "$input"
+    replay=("$build/fuzz_$target" "$input")
+    [ "$target" != conversion ] || replay=(python3 "$here/conversion.py" "$input")
+    timeout 60 "${replay[@]}" || { failed=$?; echo "broken by $input: status $failed"; }
   done
 done
+exit $failed

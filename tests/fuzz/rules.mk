@@ -31,7 +31,8 @@ FUZZ_CXX ?= clang++
 TIME ?= 600
 TARGETS ?= $(fuzz_targets) conversion program
 fuzz: $(BUILD)/swag  ## look for inputs that break the program, TIME=600 seconds a target (needs clang)
-	$(MAKE) BUILD=$(BUILD)/fuzz CXX="$(FUZZ_CXX)" SANITIZE=fuzzer-no-link,address,undefined CXXFLAGS="-O1 -g1" fuzz-targets
+	$(MAKE) BUILD=$(BUILD)/fuzz CXX="$(FUZZ_CXX)" SANITIZE=fuzzer-no-link,address,undefined \
+	  CXXFLAGS="-O1 -g1" fuzz-targets
 	tests/fuzz/run.sh $(BUILD) $(TIME) $(TARGETS)
 
 fuzz-replay: $(fuzz_binaries)  ## run the fuzz targets on the inputs that once broke them

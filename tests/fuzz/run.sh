@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs fuzz targets one after the other and ends with 1 when one of them found something. `make fuzz` builds them.
+# shellcheck disable=SC2317  # functions are called through an array
+# Runs fuzz targets one after the other, and ends with 1 when one found something. `make fuzz` builds them.
 #   tests/fuzz/run.sh BUILD SECONDS TARGET ...
-# New inputs are kept in BUILD/fuzz/corpus/TARGET, what broke a target in BUILD/fuzz/found/TARGET-*, and each target's
-# output in BUILD/fuzz/TARGET.log.
+# New inputs are kept in BUILD/fuzz/corpus/TARGET, what broke a target in BUILD/fuzz/found/TARGET-*, and what
+# each target says in BUILD/fuzz/TARGET.log.
 set -u
 build=$1 seconds=$2
 shift 2
@@ -11,9 +12,9 @@ fuzz=$(cd "$build" && pwd)/fuzz
 mkdir -p "$fuzz/found"
 "$here/seeds.py" "$fuzz/seeds" "$build/swag" || exit 1
 
-# A compressed picture may be large when it is unpacked, but not by this much; nor may a small input take long.
+# A compressed picture may be large when it is unpacked, but not by this much; nor may it take long.
 limits=(-rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=20 -max_len=20000)
-export ASAN_OPTIONS=${ASAN_OPTIONS:-}:allocator_may_return_null=1:detect_leaks=${FUZZ_LEAKS:-1}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-}:allocator_may_return_null=1
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-}:print_stacktrace=1
 export OPENBLAS_NUM_THREADS=1
 
@@ -26,20 +27,27 @@ fuzz_target() {
   mkdir -p "$fuzz/corpus/$name"
   local folders=("$fuzz/corpus/$name" "$fuzz/seeds/$name")
   [ ! -d "$here/regressions/$name" ] || folders+=("$here/regressions/$name")
-  "$fuzz/fuzz_$name" "${options[@]}" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="$fuzz/found/$name-" \
-    "${folders[@]}"
+  "$fuzz/fuzz_$name" "${options[@]}" -max_total_time="$seconds" -print_final_stats=1 \
+    -artifact_prefix="$fuzz/found/$name-" "${folders[@]}"
 }
 
 failed=0
 for target in "$@"; do
+  log=$fuzz/$target.log
   case $target in
-    conversion | program) run=(python3 "$here/$target.py" --seconds "$seconds" --found "$fuzz/found" "$build/swag") ;;
+    conversion) run=(python3 "$here/conversion.py" --seconds "$seconds" --found "$fuzz/found") ;;
+    program) run=(python3 "$here/program.py" --seconds "$seconds" --found "$fuzz/found" "$build/swag") ;;
     *) run=(fuzz_target "$target") ;;
   esac
-  "${run[@]}" >"$fuzz/$target.log" 2>&1
+  "${run[@]}" >"$log" 2>&1
   status=$?
-  done_=$(sed -n 's/^stat::number_of_executed_units: *//p; s/^\([0-9]*\) executions.*/\1/p' "$fuzz/$target.log" | tail -1)
-  echo "$target: ${done_:-?} executions in $seconds s, $([ $status -eq 0 ] && echo nothing found || echo "FOUND, see $fuzz/$target.log")"
-  [ $status -eq 0 ] || { failed=1; tail -n 40 "$fuzz/$target.log"; }
+  executions=$(sed -n 's/^stat::number_of_executed_units: *//p; s/^\([0-9]*\) executions.*/\1/p' "$log")
+  if [ $status -eq 0 ]; then
+    echo "$target: ${executions:-?} executions in $seconds s, nothing found"
+  else
+    failed=1
+    echo "$target: FOUND something after ${executions:-?} executions, see $log; its end:"
+    tail -n 40 "$log"
+  fi
 done
 exit $failed
