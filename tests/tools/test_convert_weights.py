@@ -376,9 +376,9 @@ class Refusals(ConverterTest):
         self.refuse(zip_file(b"(" * 1000000, {}), "damaged pickle")
 
     def refuse_soon(self, data, expected):
-        start = time.monotonic()
+        start = time.process_time()
         self.refuse(data, expected)
-        self.assertLess(time.monotonic() - start, 10)
+        self.assertLess(time.process_time() - start, 10)
 
     def test_keys_that_take_for_ever_are_refused(self):
         shared = b")" + b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(40))
@@ -454,13 +454,13 @@ class Refusals(ConverterTest):
 
 
 class Work(ConverterTest):
-    """Files whose work is more than their size; `limit` is many times what it takes."""
+    """Files whose work is more than their size; `limit` is many times the processor seconds that it takes."""
     limit = 10
 
     def convert_soon(self, data):
-        start = time.monotonic()
+        start = time.process_time()
         tensors = self.convert(data)
-        self.assertLess(time.monotonic() - start, self.limit)
+        self.assertLess(time.process_time() - start, self.limit)
         return tensors
 
     def test_tensors_that_alternate_between_storages_read_each_once(self):
