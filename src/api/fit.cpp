@@ -4,8 +4,10 @@
 
 #include "src/image/fit.h"
 #include "src/objective/objective.h"
+#include "src/run/memory.h"
 #include "src/run/plan.h"
 #include "src/support/error.h"
+#include "src/weights/fit_memory.h"
 #include "src/weights/fitted.h"
 
 namespace swag {
@@ -47,15 +49,16 @@ Weights fit_for_run(Backend& backend, const Graph& graph, bool average_pooling, 
   std::vector<Image> images = {
       working_image(fit_to_shape(content, output, options.fit), output, fit.max_size)};
   check_memory(PreparedNetwork(backend, graph, blank_weights(graph), dtype, last, true, lowering), options,
-               output, !images[0].alpha.empty());
+               output, images[0], styles);
 
   fit.seed = seed;
   fit.average_pooling = average_pooling;
   fit.conv = options.conv;
   fit.progress = progress;
   for (const Image& style : styles) {
-    images.push_back(working_image(style, style_size(options, output, style), fit.max_size));
+    images.push_back(working_image(style, style_size(options, output, {style.h, style.w}), fit.max_size));
   }
+  check_fit_memory(backend, graph, images, fit);
   return fit_weights(backend, graph, images, fit);
 }
 

@@ -1,21 +1,20 @@
 #include "src/objective/content_loss.h"
 
 #include <algorithm>
-#include <vector>
+
+#include "src/objective/host_values.h"
 
 namespace swag {
 namespace {
 
 /// On the host, once per scale, in two passes: the variance must not lose its digits to the mean.
-template <typename T>
 double variance(Backend& backend, const Tensor& s) {
-  std::vector<T> values(s.count());
-  backend.download(values.data(), s.data, s.count() * size_of(s.dtype));
+  const auto count = static_cast<double>(s.count());
   double mean = 0, sum = 0;
-  for (const T value : values) mean += value;
-  mean /= static_cast<double>(values.size());
-  for (const T value : values) sum += (value - mean) * (value - mean);
-  return sum / static_cast<double>(values.size());
+  for_each_value(backend, s, [&](double value) { mean += value; });
+  mean /= count;
+  for_each_value(backend, s, [&](double value) { sum += (value - mean) * (value - mean); });
+  return sum / count;
 }
 
 }  // namespace
@@ -23,10 +22,7 @@ double variance(Backend& backend, const Tensor& s) {
 void ContentLoss::set_target(OwnedTensor s, LossMode mode) {
   target_ = std::move(s);
   if (mode != LossMode::kBalanced) return;
-  const Tensor& map = target_.tensor;
-  const double value =
-      map.dtype == DType::kFloat64 ? variance<double>(*backend_, map) : variance<float>(*backend_, map);
-  variance_ = std::max(value, kDenominatorFloor);
+  variance_ = std::max(variance(*backend_, target_.tensor), kDenominatorFloor);
 }
 
 double ContentLoss::factor(LossMode mode, double weight, double k) const {

@@ -46,7 +46,8 @@ bool Objective::settle_temperature(int t, const std::vector<Tensor>& style_maps)
 
 void Objective::add_style(int t, const Tensor& f, double weight) {
   if (taps_[t].style < 0) return;
-  const Buffer memory(*backend_, f.count() * size_of(dtype_));
+  const bool smooths = taps_[t].smoothing.mode != Smoothing::kNone;
+  const Buffer memory(*backend_, smooths ? f.count() * size_of(dtype_) : 0);
   const Buffer statistics(*backend_, sizeof(SoftmaxStatistics));
   const Tensor s = smooth_forward(*backend_, taps_[t].smoothing, f, memory.data(),
                                   static_cast<SoftmaxStatistics*>(statistics.data()));

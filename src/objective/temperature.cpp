@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/objective/host_values.h"
 #include "src/objective/smoothing.h"
 
 namespace swag {
@@ -9,23 +10,19 @@ namespace {
 
 const double kLowest = std::log(1e-6), kHighest = std::log(1e9);
 
-template <typename T>
 double range_of(Backend& backend, const Tensor& map) {
-  std::vector<T> values(map.count());
-  backend.download(values.data(), map.data, map.count() * static_cast<int64_t>(sizeof(T)));
-  double low = values[0], high = values[0];
-  for (double value : values) {
+  double low = INFINITY, high = -INFINITY;
+  for_each_value(backend, map, [&](double value) {
     low = std::min(low, value);
     high = std::max(high, value);
-  }
+  });
   return high - low;
 }
 
 double largest_range(Backend& backend, const std::vector<Tensor>& maps) {
   double range = 0;
   for (const Tensor& map : maps) {
-    range = std::max(
-        range, map.dtype == DType::kFloat64 ? range_of<double>(backend, map) : range_of<float>(backend, map));
+    range = std::max(range, range_of(backend, map));
   }
   return range;
 }

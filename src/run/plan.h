@@ -1,5 +1,5 @@
-// What follows from a run's options before its first evaluation: the sizes of its images, its optimiser, and
-// whether images and memory suffice.
+// What follows from a run's options before its first evaluation: the sizes of its images, whether they
+// suffice, and its optimiser.
 #pragma once
 #include <vector>
 
@@ -20,7 +20,10 @@ std::string text_of(Size size);
 std::vector<Size> scale_sizes(const StylizeOptions& options, Size content);
 
 /// A style image's size for an output of a given size.
-Size style_size(const StylizeOptions& options, Size output, const Image& style);
+Size style_size(const StylizeOptions& options, Size output, Size style);
+
+/// Whether an image of this size still has pixels at the node `last`.
+bool reaches_node(const Graph& graph, Size size, int last);
 
 /// Throws Error(kImage) for a picture, called `what`, of which nothing can be seen.
 void check_visible(const Image& image, const std::string& what);
@@ -34,10 +37,6 @@ void check_images(const Graph& graph, int last, const StylizeOptions& options, c
 /// enough.
 std::vector<Size> usable_scales(const Graph& graph, int last, const StylizeOptions& options,
                                 const Image& content, const std::vector<Image>& styles);
-
-/// Throws Error(kMemory) with the need and the largest size that fits when the backend's memory is too small.
-/// `alpha`: whether the content has any.
-void check_memory(const PreparedNetwork& network, const StylizeOptions& options, Size output, bool alpha);
 
 OptimizerOptions optimizer_options(const StylizeOptions& options);
 

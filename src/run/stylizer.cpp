@@ -7,6 +7,7 @@
 
 #include "src/image/resize.h"
 #include "src/objective/evaluation.h"
+#include "src/run/memory.h"
 #include "src/run/pixels.h"
 #include "src/run/plan.h"
 #include "src/support/error.h"
@@ -55,9 +56,11 @@ struct Stylizer::State {
   DType dtype = DType::kFloat32;
 
   std::unique_ptr<PreparedNetwork> network;
+  // Of the scale that runs; both null when the next one could not be prepared.
   std::unique_ptr<Evaluation> evaluation;
   std::unique_ptr<Optimizer> optimizer;
   std::vector<float> alpha;        // of the content at this scale, empty: opaque
+  CarriedMoments carried;          // from the scale before
   OwnedTensor best;                // the lowest loss of this scale so far, or its start
   double best_loss = INFINITY;     // of `best`, INFINITY before the first evaluation
   double first_loss = 0;           // of this scale
@@ -70,11 +73,12 @@ struct Stylizer::State {
   }
   Objective objective() const { return Objective(*backend, model->graph, dtype, options.objective); }
 
-  Image fitted(const Image& image, Size output, const std::string& what) const;
-  OwnedTensor start_pixels(Size size);
+  Image fitted(Image image, Size output, const std::string& what) const;
+  OwnedTensor start_pixels(Size size) const;
+  std::unique_ptr<Evaluation> make_evaluation(Size size, std::vector<float>& content_alpha);
   void start_scale(int scale);
   CarriedMoments carry_moments(Size size) const;
-  void set_moments(const CarriedMoments& carried);
+  void set_moments(Optimizer& optimizer) const;
   void next_scale();
   bool evaluate();
   void go_back(double loss);
@@ -83,7 +87,7 @@ struct Stylizer::State {
 };
 
 Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> backend,
-                   const StylizeOptions& options, const Image& content, const std::vector<Image>& styles,
+                   const StylizeOptions& options, Image content, std::vector<Image> styles,
                    const Image* init_image, const Callbacks& callbacks)
     : state_(new State) {
   options.validate();
@@ -92,25 +96,25 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   s.backend = std::move(backend);
   s.options = options;
   s.callbacks = callbacks;
-  s.styles = styles;
+  s.styles = std::move(styles);
   s.dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
-  if (styles.empty()) throw Error(Status::kUsage, "a style image is needed");
+  if (s.styles.empty()) throw Error(Status::kUsage, "a style image is needed");
   if ((options.init == Init::kImage) != (init_image != nullptr)) {
     throw Error(Status::kUsage, "--init image and an initial image go together");
   }
   const Size output = scale_sizes(options, {content.h, content.w}).back();
-  s.content = s.fitted(content, output, "content image");
+  s.content = s.fitted(std::move(content), output, "content image");
   if (init_image) {
     check_visible(*init_image, "initial image");
     s.init_image = s.fitted(*init_image, output, "initial image");
   }
-  s.blend = normalized_blend(options.style_blend, styles.size());
+  s.blend = normalized_blend(options.style_blend, s.styles.size());
   const int last = s.objective().deepest();
-  check_images(s.model->graph, last, options, content, styles);
-  s.sizes = usable_scales(s.model->graph, last, options, s.content, styles);
+  check_images(s.model->graph, last, options, s.content, s.styles);
+  s.sizes = usable_scales(s.model->graph, last, options, s.content, s.styles);
   s.network = std::make_unique<PreparedNetwork>(*s.backend, s.model->graph, s.model->weights, s.dtype, last,
                                                 true, LoweringOptions::with(options.conv));
-  check_memory(*s.network, options, s.sizes.back(), !s.content.alpha.empty());
+  check_memory(*s.network, options, s.sizes.back(), s.content, s.styles);
   s.progress.scales = static_cast<int>(s.sizes.size());
   s.start_scale(0);
 }
@@ -118,20 +122,19 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
 Stylizer::~Stylizer() = default;
 
 /// In the output's shape; says what became of one that has another.
-Image Stylizer::State::fitted(const Image& image, Size output, const std::string& what) const {
+Image Stylizer::State::fitted(Image image, Size output, const std::string& what) const {
   const Size size{image.h, image.w};
-  if (!same_shape(size, output)) {
-    const char* const done = options.fit == Fit::kStretch ? "it is stretched"
-                             : options.fit == Fit::kCrop  ? "its middle is taken"
-                                                          : "it gets transparent margins";
-    log(LogLevel::kInfo, what + ": " + text_of(size) + " is of another shape than the output, " +
-                             text_of(output) + "; " + done + " (--fit " + name_of(options.fit) + ")");
-  }
+  if (same_shape(size, output)) return image;
+  const char* const done = options.fit == Fit::kStretch ? "it is stretched"
+                           : options.fit == Fit::kCrop  ? "its middle is taken"
+                                                        : "it gets transparent margins";
+  log(LogLevel::kInfo, what + ": " + text_of(size) + " is of another shape than the output, " +
+                           text_of(output) + "; " + done + " (--fit " + name_of(options.fit) + ")");
   return fit_to_shape(image, output, options.fit);
 }
 
-OwnedTensor Stylizer::State::start_pixels(Size size) {
-  if (progress.scale > 0 || best.buffer) {                // from the scale before
+OwnedTensor Stylizer::State::start_pixels(Size size) const {
+  if (best.buffer) {                                      // from the scale before
     fill_invisible_pixels(*backend, best.tensor, alpha);  // which was not looked at there
     return resized_map(*backend, best.tensor, size);
   }
@@ -148,45 +151,58 @@ OwnedTensor Stylizer::State::start_pixels(Size size) {
                            resized(options.init == Init::kImage ? init_image : content, size));
 }
 
+std::unique_ptr<Evaluation> Stylizer::State::make_evaluation(Size size, std::vector<float>& content_alpha) {
+  OwnedTensor x_content;
+  {
+    Image sized = resized(content, size);
+    x_content = normalized_pixels(*backend, dtype, sized);
+    content_alpha = std::move(sized.alpha);
+  }
+  std::vector<OwnedTensor> x_styles;
+  Targets targets;
+  targets.content = x_content.tensor;
+  targets.content_alpha = content_alpha;
+  targets.blend = blend;
+  for (const Image& style : styles) {
+    Image sized = resized(style, style_size(options, size, {style.h, style.w}));
+    x_styles.push_back(normalized_pixels(*backend, dtype, sized));
+    targets.styles.push_back(x_styles.back().tensor);
+    targets.style_alphas.push_back(std::move(sized.alpha));
+  }
+  return std::make_unique<Evaluation>(*network, objective(), targets, [this](const std::string& message) {
+    log(LogLevel::kWarning, message);
+  });
+}
+
+/// The scale begins, or an error leaves the best image as it is, so that this can be tried again.
 void Stylizer::State::start_scale(int scale) {
   const Size size = sizes[scale];
+  evaluation.reset();  // its memory goes before the next one's comes
+  if (optimizer) carried = carry_moments(size);
+  optimizer.reset();
+  OwnedTensor start = start_pixels(size);
+  std::vector<float> content_alpha;
+  std::unique_ptr<Evaluation> next = make_evaluation(size, content_alpha);
+  fill_invisible_pixels(*backend, start.tensor, content_alpha);
+  optimizer = make_optimizer(optimizer_options(options), *backend, start.tensor);
+  set_moments(*optimizer);
+
+  evaluation = std::move(next);
+  alpha = std::move(content_alpha);
+  carried = {};
+  best = std::move(start);
+  best_loss = INFINITY;
+  restarts = 0;
+  evaluations_before = progress.evaluations;
   progress.scale = scale;
   progress.width = size.w;
   progress.height = size.h;
   progress.iteration = 0;
   progress.iterations = options.iterations;
-  best = start_pixels(size);
-  best_loss = INFINITY;
-  restarts = 0;
-  evaluations_before = progress.evaluations;
-
-  evaluation.reset();  // its memory goes before the next one's comes
-  OwnedTensor x_content;
-  {
-    const Image sized = resized(content, size);
-    alpha = sized.alpha;
-    x_content = normalized_pixels(*backend, dtype, sized);
-  }
-  fill_invisible_pixels(*backend, best.tensor, alpha);
-  std::vector<OwnedTensor> x_styles;
-  Targets targets;
-  targets.content = x_content.tensor;
-  targets.content_alpha = alpha;
-  targets.blend = blend;
-  for (const Image& style : styles) {
-    const Image sized = resized(style, style_size(options, size, style));
-    x_styles.push_back(normalized_pixels(*backend, dtype, sized));
-    targets.styles.push_back(x_styles.back().tensor);
-    targets.style_alphas.push_back(sized.alpha);
-  }
-  evaluation =
-      std::make_unique<Evaluation>(*network, objective(), targets,
-                                   [this](const std::string& message) { log(LogLevel::kWarning, message); });
-  optimizer = make_optimizer(optimizer_options(options), *backend, best.tensor);
+  update_progress();
   log(LogLevel::kVerbose, "scale " + std::to_string(scale + 1) + "/" + std::to_string(sizes.size()) + ", " +
                               text_of(size) + ", arena " + std::to_string(evaluation->arena_bytes() >> 20) +
                               " MiB");
-  update_progress();
 }
 
 void Stylizer::State::next_scale() {
@@ -195,10 +211,7 @@ void Stylizer::State::next_scale() {
     update_progress();
     return;
   }
-  const CarriedMoments carried = carry_moments(sizes[progress.scale + 1]);
-  optimizer.reset();
   start_scale(progress.scale + 1);
-  set_moments(carried);
 }
 
 CarriedMoments Stylizer::State::carry_moments(Size size) const {
@@ -212,8 +225,8 @@ CarriedMoments Stylizer::State::carry_moments(Size size) const {
   return carried;
 }
 
-void Stylizer::State::set_moments(const CarriedMoments& carried) {
-  auto* adam = dynamic_cast<Adam*>(optimizer.get());
+void Stylizer::State::set_moments(Optimizer& optimizer) const {
+  auto* adam = dynamic_cast<Adam*>(&optimizer);
   if (!adam || carried.steps == 0) return;
   adam->set_moments(carried.first.tensor, carried.second.tensor, carried.steps);
 }
@@ -274,7 +287,7 @@ void Stylizer::State::go_back(double loss) {
                             std::to_string(progress.iteration);
   if (std::isinf(best_loss))
     throw Error(Status::kDiverged, where + ", at its first evaluation; check the weights");
-  if (restarts++ == kMostRestarts) {
+  if (restarts++ >= kMostRestarts) {
     throw Error(Status::kDiverged, where + ", again after " + std::to_string(kMostRestarts) +
                                        " restarts; try --optimizer lbfgs or a smaller --style-weight");
   }

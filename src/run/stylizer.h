@@ -43,14 +43,15 @@ class Stylizer {
  public:
   /// Checks everything and prepares the first scale. Throws Error.
   Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> backend,
-           const StylizeOptions& options, const Image& content, const std::vector<Image>& styles,
-           const Image* init_image, const Callbacks& callbacks);
+           const StylizeOptions& options, Image content, std::vector<Image> styles, const Image* init_image,
+           const Callbacks& callbacks);
   ~Stylizer();
 
   /// One optimiser step, with as many evaluations as its line search needs. Returns where the run stands;
   /// `done` when there is nothing left to do. Throws Error(kInterrupted) when the progress callback asks for
-  /// it (further steps go on from there), and Error(kDiverged) when the loss stays non-finite from the best
-  /// state on.
+  /// it (further steps go on from there), Error(kDiverged) when the loss stays non-finite from the best state
+  /// on (further steps say so again), and Error(kMemory) when there is no memory for the next scale (a
+  /// further step tries again). Whatever it throws, the best image remains.
   Progress step();
 
   const Progress& progress() const;

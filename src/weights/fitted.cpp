@@ -237,7 +237,7 @@ void Fitter::fit(int last) {
   int stage = 0, done = 0;
   for (auto node = begin; node != end && !walkers_.empty(); ++node) {
     if (node->op == Op::kConv2d) {
-      fit_conv2d(*node, stage < kShallowStages ? kShallowPatches : kDeepPatches);
+      fit_conv2d(*node, fit_patches(stage));
       if (options_.progress && !options_.progress(++done / layers)) {
         throw Error(Status::kInterrupted, "interrupted while fitting weights to the images");
       }
@@ -257,9 +257,9 @@ void Fitter::fit_conv2d(const Node& node, int64_t most_patches) {
   for (const Walker& walker : walkers_) {
     host.push_back(downloaded(backend_, walker.map, walker.positions()));
   }
-  Filters filters =
-      cluster_filters(backend_, sample_patches(host, layer, most_patches, layer.c_out, seed), layer, seed);
-  host.clear();
+  std::vector<float> patches = sample_patches(host, layer, most_patches, layer.c_out, seed);
+  host = {};  // before the copies that the whitening makes
+  Filters filters = cluster_filters(backend_, std::move(patches), layer, seed);
   if (filters.weight.empty()) {  // flat images have no patches to learn from
     filters.weight = from_torchvision(random().at(node.parameters + ".weight"), layer);
     filters.bias.assign(static_cast<size_t>(layer.c_out), 0.f);
@@ -364,6 +364,8 @@ const Weights& Fitter::random() {
 }
 
 }  // namespace
+
+int64_t fit_patches(int stage) { return stage < kShallowStages ? kShallowPatches : kDeepPatches; }
 
 Weights fit_weights(Backend& backend, const Graph& graph, const std::vector<Image>& images,
                     const FitOptions& options) {

@@ -28,6 +28,9 @@ struct FitOptions {
   std::function<bool(double fraction)> progress;  // may be empty; after every layer, false cancels
 };
 
+/// Patches that a layer is fitted to at most, after so many pools.
+int64_t fit_patches(int stage);
+
 /// Fits the convolutions of a VGG, with or without batch norms, to `images`: content and styles, at their
 /// working size. Layers that no image is large enough to reach keep random_weights. Batch norms become the
 /// identity. The weights are a function of images, options and backend, whatever its number of threads.

@@ -134,6 +134,7 @@ Whitening whiten(Backend& backend, std::vector<float> samples, int64_t n, int d,
     basis = leading_directions(backend, samples, n, d, rank, seed);
     projected = multiply_transposed(backend, projected, Matrix(backend, rank, d, basis));
   }
+  samples = {};  // their memory is wanted for what follows
 
   const std::vector<float> scaled =
       scaled_directions(symmetric_eigen(second_moments(backend, projected), rank), options);
