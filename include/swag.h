@@ -8,6 +8,11 @@
  *     is used by one thread at a time. The last error is per thread.
  *   - Memory of the caller (options, images, weights) is only read during the call it is passed to,
  *     callbacks excepted.
+ *   - Functions may be called in any order and with any values: what cannot be is a status. NULL is
+ *     SWAG_USAGE where nothing else is said, a number that an enum does not have too; the functions that free
+ *     take NULL. The library trusts that pointers point to what they say, that `struct_size` bytes and the
+ *     rows of an image are there, and that strings end.
+ *   - What is denied memory by the machine, a container or a limit on the process is SWAG_MEMORY.
  */
 #ifndef SWAG_H
 #define SWAG_H
@@ -34,11 +39,11 @@ extern "C" {
 typedef enum swag_status {
   SWAG_OK = 0,
   SWAG_INTERNAL = 1,
-  SWAG_USAGE = 2,   /* an option, a name or a null pointer */
-  SWAG_IMAGE = 3,   /* an image that cannot be used */
-  SWAG_WEIGHTS = 4, /* a weight file that cannot be used */
-  SWAG_DEVICE = 5,  /* a device that is not there */
-  SWAG_MEMORY = 6,
+  SWAG_USAGE = 2,        /* an option, a name or a null pointer */
+  SWAG_IMAGE = 3,        /* an image that cannot be used */
+  SWAG_WEIGHTS = 4,      /* a weight file that cannot be used */
+  SWAG_DEVICE = 5,       /* a device that is not there */
+  SWAG_MEMORY = 6,       /* less than what is needed; a run that had begun keeps its best image */
   SWAG_DIVERGED = 7,     /* the loss left the finite numbers for good; the best image so far can be read */
   SWAG_OUTPUT = 8,       /* a file that cannot be written */
   SWAG_INTERRUPTED = 130 /* the progress callback asked to stop; the best image so far can be read */
@@ -104,7 +109,7 @@ typedef enum swag_fit {
 typedef enum swag_log_level { SWAG_LOG_VERBOSE = 0, SWAG_LOG_INFO = 1, SWAG_LOG_WARNING = 2 } swag_log_level;
 
 typedef struct swag_progress {
-  size_t struct_size;
+  size_t struct_size;                       /* sizeof(swag_progress), set by whoever passes it to swag_step */
   int scale, scales;                        /* 0-based, coarse to fine */
   int width, height;                        /* of this scale */
   int iteration, iterations;                /* optimiser steps taken and wanted at this scale */
@@ -115,18 +120,19 @@ typedef struct swag_progress {
   int done;                                 /* 1 when no step is left */
 } swag_progress;
 
-/* Called after every evaluation. Return 0 to go on, anything else to stop with SWAG_INTERRUPTED. */
+/* Called after every evaluation. Return 0 to go on, anything else to stop with SWAG_INTERRUPTED. It may read
+ * the run's image, and end the run (which then ends when swag_step returns), but not step it. */
 typedef int (*swag_progress_fn)(const swag_progress* progress, void* user);
 typedef void (*swag_log_fn)(swag_log_level level, const char* message, void* user);
 
 /* How to stylise. Fill it with swag_options_init, then change what you like. Strings are UTF-8; lists are
  * separated by commas; NULL lists mean the network's own layers. */
 typedef struct swag_options {
-  size_t struct_size;
-  const char* size;         /* of the output's longest side "512", or "640x480", or "orig" (the content's); or
-                             * "as-is": no image is resized, and there is one scale */
-  double style_scale;       /* size of the style images relative to the output, > 0 */
-  const char* style_layers; /* "relu1_1,relu2_1" */
+  size_t struct_size; /* of a caller's older header: what it lacks is "default"; see swag_options_init */
+  const char* size;   /* of the output's longest side "512", or "640x480", or "orig" (the content's); or
+                       * "as-is": no image is resized, and there is one scale */
+  double style_scale; /* size of the style images relative to the output, > 0 */
+  const char* style_layers;        /* "relu1_1,relu2_1" */
   const char* style_layer_weights; /* one number per style layer, or NULL for 1 each */
   const char* content_layers;
   const char* content_layer_weights;
@@ -196,22 +202,27 @@ SWAG_API const char* swag_model_network(const swag_model* model);
 SWAG_API const char* swag_model_source(const swag_model* model); /* "random (seed 0)", for people */
 SWAG_API void swag_model_free(swag_model* model);
 
-/* The size of the output for a content image of width x height. */
+/* The size of the output for a content image of width x height. Errors: SWAG_USAGE, SWAG_IMAGE for sides
+ * below 1 or above 2^24 pixels, which no image may have. */
 SWAG_API swag_status swag_output_size(const swag_options* options, int width, int height, int* out_width,
                                       int* out_height);
 
-/* Stylise step by step. `init_image` is for SWAG_INIT_IMAGE, else NULL. */
+/* Stylise step by step. `init_image` is for SWAG_INIT_IMAGE, else NULL. Checks all that can be checked, the
+ * memory that the run will need at its most included, and sets *context to NULL when it fails. */
 SWAG_API swag_status swag_begin(const swag_model* model, const swag_options* options,
                                 const swag_image* content, const swag_image* styles, int style_count,
                                 const swag_image* init_image, swag_context** context);
-/* One optimiser step. `progress` may be NULL; set its struct_size. After the last step it does nothing. */
+/* One optimiser step. `progress` may be NULL; set its struct_size. After the last step it does nothing. After
+ * an error it may be called again: it goes on after SWAG_INTERRUPTED, tries again after SWAG_MEMORY, and says
+ * SWAG_DIVERGED once more after that. SWAG_USAGE from a callback of the same context. */
 SWAG_API swag_status swag_step(swag_context* context, swag_progress* progress);
-/* The best image so far, at the output's size, into the caller's pixels. May be called at any time. */
+/* The best image so far, at the output's size, into the caller's pixels. May be called at any time, whatever
+ * swag_step returned, and from the callbacks. */
 SWAG_API swag_status swag_get_image(const swag_context* context, swag_image* image);
-SWAG_API void swag_end(swag_context* context);
+SWAG_API void swag_end(swag_context* context); /* NULL is allowed */
 
-/* All of it: begin, every step, the image. On SWAG_INTERRUPTED and SWAG_DIVERGED `output` holds the best
- * image. */
+/* All of it: begin, every step, the image. On SWAG_INTERRUPTED and SWAG_DIVERGED, and on SWAG_MEMORY once the
+ * run had begun, `output` holds the best image. */
 SWAG_API swag_status swag_stylise(const swag_model* model, const swag_options* options,
                                   const swag_image* content, const swag_image* styles, int style_count,
                                   const swag_image* init_image, swag_image* output);

@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "src/api/options.h"
 #include "src/support/error.h"
+#include "src/support/host_memory.h"
 
 namespace swag {
 namespace {
+
+constexpr int kLargestSide = 1 << 24;  // pixels: beyond reason, and what follows from it stays within an int
 
 struct Format {
   int channels = 3;
@@ -31,17 +34,33 @@ Format format_of(const swag_image& view, const std::string& what) {
 
 std::string size_text(int h, int w) { return std::to_string(w) + "x" + std::to_string(h); }
 
+}  // namespace
+
+void check_image_size(int h, int w, const std::string& what) {
+  if (h < 1 || w < 1) throw Error(Status::kImage, what + ": its size is " + size_text(h, w) + " pixels");
+  if (h > kLargestSide || w > kLargestSide) {
+    throw Error(Status::kImage, what + ": its size of " + size_text(h, w) +
+                                    " pixels is beyond reason; no side may have more than " +
+                                    std::to_string(kLargestSide));
+  }
+}
+
+namespace {
+
 /// Checks what does not depend on the pixels.
 Format check_view(const swag_image* view, const std::string& what) {
   if (!view || !view->data) throw Error(Status::kUsage, what + ": there are no pixels, the pointer is NULL");
   const Format format = format_of(*view, what);
-  if (view->width < 1 || view->height < 1) {
-    throw Error(Status::kImage, what + ": its size is " + size_text(view->height, view->width) + " pixels");
-  }
-  const ptrdiff_t row = view->width * format.pixel_bytes();
-  if (view->stride != 0 && std::abs(view->stride) < row) {
-    throw Error(Status::kImage, what + ": its stride of " + std::to_string(view->stride) +
+  check_image_size(view->height, view->width, what);
+  const ptrdiff_t row = view->width * format.pixel_bytes(), stride = view->stride;
+  if (stride != 0 && stride < row && stride > -row) {
+    throw Error(Status::kImage, what + ": its stride of " + std::to_string(stride) +
                                     " bytes is less than a row of " + std::to_string(row));
+  }
+  const ptrdiff_t largest = std::numeric_limits<ptrdiff_t>::max() / view->height;
+  if (stride > largest || stride < -largest) {
+    throw Error(Status::kImage, what + ": with a stride of " + std::to_string(stride) +
+                                    " bytes its rows do not fit into any memory");
   }
   return format;
 }
@@ -78,6 +97,8 @@ Image image_of(const swag_image* view, const std::string& what) {
   image.h = view->height;
   image.w = view->width;
   const size_t pixels = static_cast<size_t>(image.h) * static_cast<size_t>(image.w);
+  require_host_memory(static_cast<int64_t>(pixels) * format.channels * int64_t{sizeof(float)}, what,
+                      "use a smaller image");
   image.rgb.reserve(3 * pixels);
   if (format.channels == 4) image.alpha.reserve(pixels);
   for (int y = 0; y < image.h; ++y) {

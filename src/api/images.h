@@ -7,8 +7,12 @@
 
 namespace swag {
 
+/// Throws Error(kImage) for an image without pixels and for sides beyond reason.
+void check_image_size(int h, int w, const std::string& what);
+
 /// A copy of the pixels; alpha only where the format has it. `what` names the image in messages. Throws
-/// Error(kUsage) for null and unknown formats, Error(kImage) for sizes, strides and values that cannot be.
+/// Error(kUsage) for null and unknown formats, Error(kImage) for sizes, strides and values that cannot be,
+/// Error(kMemory).
 Image image_of(const swag_image* view, const std::string& what);
 
 /// Throws what write_image would for an output of this size.

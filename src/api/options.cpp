@@ -115,12 +115,19 @@ const swag_options& find_api_preset(const std::string& name) {
 
 }  // namespace
 
+void check_struct_size(const std::string& name, size_t struct_size, size_t known) {
+  // Every version's is a multiple of its longest member, which no multiple of that cuts in two.
+  constexpr size_t kWord = sizeof(void*), kLargest = 4096;
+  static_assert(alignof(swag_options) == kWord && alignof(swag_progress) == kWord);
+  if (struct_size >= 2 * kWord && struct_size % kWord == 0 && struct_size <= kLargest) return;
+  throw Error(Status::kUsage, "struct_size of the " + name + " is " + std::to_string(struct_size) +
+                                  ", which no version of swag.h had; it should be sizeof, here " +
+                                  std::to_string(known) + " (swag_options_init sets that of options)");
+}
+
 void write_preset(swag_options* options, size_t struct_size, const std::string& preset) {
   if (!options) throw Error(Status::kUsage, "options is NULL");
-  if (struct_size < offsetof(swag_options, style_scale)) {
-    throw Error(Status::kUsage,
-                "struct_size is " + std::to_string(struct_size) + "; use the macro swag_options_init");
-  }
+  check_struct_size("options", struct_size, sizeof *options);
   const swag_options values = find_api_preset(preset);
   std::memset(options, 0, struct_size);
   std::memcpy(options, &values, std::min(struct_size, sizeof values));
@@ -129,10 +136,7 @@ void write_preset(swag_options* options, size_t struct_size, const std::string& 
 
 swag_options complete_options(const swag_options* options) {
   if (!options) throw Error(Status::kUsage, "options is NULL");
-  if (options->struct_size < offsetof(swag_options, style_scale)) {
-    throw Error(Status::kUsage, "struct_size of the options is " + std::to_string(options->struct_size) +
-                                    "; fill them with swag_options_init first");
-  }
+  check_struct_size("options", options->struct_size, sizeof *options);
   swag_options complete = find_api_preset("default");
   std::memcpy(&complete, options, std::min(options->struct_size, sizeof complete));
   complete.struct_size = sizeof complete;

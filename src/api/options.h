@@ -17,8 +17,12 @@ int enum_number(const Api& value) {
   return number;
 }
 
+/// Throws Error(kUsage) for what cannot be the size of a caller's struct of any version, older (a part of the
+/// one that this version has, whose size is `known`) or newer (more than that).
+void check_struct_size(const std::string& name, size_t struct_size, size_t known);
+
 /// Options of a caller who may know an older or a newer swag.h: fields that they do not have are the default
-/// preset's. Throws Error(kUsage) for null and for a struct_size that no version had.
+/// preset's. Throws Error(kUsage) for null and for a struct_size that check_struct_size refuses.
 swag_options complete_options(const swag_options* options);
 
 /// Fills the first `struct_size` bytes with a preset; strings live for ever. Throws Error(kUsage).

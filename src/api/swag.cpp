@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <stdexcept>
 
 #include "src/api/fit.h"
 #include "src/api/images.h"
@@ -19,6 +20,8 @@ struct swag_model {
 
 struct swag_context {
   std::unique_ptr<swag::Stylizer> stylizer;
+  bool steps = false;  // swag_step is at work, and what it calls back may call us
+  bool ended = false;  // meanwhile: it frees the context when it has done
 };
 
 namespace {
@@ -31,9 +34,21 @@ using swag::Status;
 thread_local std::string last_error;
 thread_local const char* last_error_text = "";
 
+/// One line of bounded length, whatever strings of the caller it quotes.
+std::string one_line(const char* message) {
+  constexpr size_t kLongest = 1000;
+  std::string line(message, strnlen(message, kLongest + 1));
+  if (line.size() > kLongest) line.replace(kLongest - 3, line.npos, "...");
+  for (char& character : line) {
+    const auto code = static_cast<unsigned char>(character);
+    if (code < 0x20 || code == 0x7f) character = '?';
+  }
+  return line;
+}
+
 swag_status fail(swag_status status, const char* message) noexcept {
   try {
-    last_error = message;
+    last_error = one_line(message);
     last_error_text = last_error.c_str();
   } catch (...) {
     last_error_text = "out of memory";
@@ -51,6 +66,8 @@ swag_status guarded(Body&& body) noexcept {
     return fail(static_cast<swag_status>(error.status()), error.what());
   } catch (const std::bad_alloc&) {
     return fail(SWAG_MEMORY, "out of memory; use smaller images or a smaller size");
+  } catch (const std::length_error&) {
+    return fail(SWAG_MEMORY, "more than any memory holds; use smaller images or a smaller size");
   } catch (const std::exception& error) {
     return fail(SWAG_INTERNAL, error.what());
   } catch (...) {
@@ -63,6 +80,18 @@ T* required(T* pointer, const char* name) {
   if (!pointer) throw Error(Status::kUsage, std::string(name) + " is NULL");
   return pointer;
 }
+
+/// While it lives, the context may not be stepped or freed.
+class AtWork {
+ public:
+  explicit AtWork(swag_context& context) : context_(context) { context_.steps = true; }
+  ~AtWork() { context_.steps = false; }
+  AtWork(const AtWork&) = delete;
+  AtWork& operator=(const AtWork&) = delete;
+
+ private:
+  swag_context& context_;
+};
 
 // ---------------------------------------------------------------- conversions
 
@@ -117,7 +146,7 @@ std::vector<swag::Image> styles_of(const swag_image* styles, int count) {
 
 /// Makes a model from a graph and what `weights_for(graph)` returns.
 template <typename WeightsFor>
-swag_status make_model(const char* network, swag_pooling pooling, swag_model** model,
+swag_status make_model(const char* network, const swag_pooling& pooling, swag_model** model,
                        WeightsFor weights_for) {
   return guarded([&] {
     *required(model, "model") = nullptr;
@@ -129,14 +158,13 @@ swag_status make_model(const char* network, swag_pooling pooling, swag_model** m
   });
 }
 
-/// Writes the best image after `body`, also when it was stopped or diverged.
+/// Writes the best image after `body`, also when that was stopped, diverged or ran out of memory.
 template <typename Body>
 void with_image(const swag_context& context, const swag_image* output, Body&& body) {
   try {
     body();
-  } catch (const Error& error) {
-    const bool has_image = error.status() == Status::kInterrupted || error.status() == Status::kDiverged;
-    if (has_image) swag::write_image(context.stylizer->image(), output);
+  } catch (...) {
+    swag::write_image(context.stylizer->image(), output);
     throw;
   }
   swag::write_image(context.stylizer->image(), output);
@@ -148,15 +176,15 @@ std::unique_ptr<swag_context> make_context(const swag_model* model, const swag_o
   const swag_options complete = swag::complete_options(options);
   const swag::StylizeOptions stylize = swag::stylize_options(complete);
   required(model, "model");
-  const swag::Image content_image = swag::image_of(content, "content image");
-  const std::vector<swag::Image> style_images = styles_of(styles, style_count);
+  swag::Image content_image = swag::image_of(content, "content image");
+  std::vector<swag::Image> style_images = styles_of(styles, style_count);
   swag::Image start;
   if (init_image) start = swag::image_of(init_image, "initial image");
   const swag::Callbacks callbacks = callbacks_of(complete);
   auto context = std::make_unique<swag_context>();
   context->stylizer = std::make_unique<swag::Stylizer>(
-      model->model, swag::make_backend(device_of(complete), complete.threads), stylize, content_image,
-      style_images, init_image ? &start : nullptr, callbacks);
+      model->model, swag::make_backend(device_of(complete), complete.threads), stylize,
+      std::move(content_image), std::move(style_images), init_image ? &start : nullptr, callbacks);
   if (callbacks.log) callbacks.log(swag::LogLevel::kInfo, context->stylizer->description());
   return context;
 }
@@ -175,7 +203,7 @@ const char* swag_version(void) {
 int swag_abi_version(void) { return SWAG_ABI_VERSION; }
 
 const char* swag_status_text(swag_status status) {
-  switch (status) {
+  switch (swag::enum_number(status)) {
     case SWAG_OK: return "done";
     case SWAG_INTERNAL: return "internal error";
     case SWAG_USAGE: return "wrong use";
@@ -267,7 +295,7 @@ swag_status swag_output_size(const swag_options* options, int width, int height,
     const swag::StylizeOptions stylize = swag::stylize_options(swag::complete_options(options));
     required(out_width, "out_width");
     required(out_height, "out_height");
-    if (width < 1 || height < 1) throw Error(Status::kImage, "content image: it has no pixels");
+    swag::check_image_size(height, width, "content image");
     const swag::Size size = swag::scale_sizes(stylize, {height, width}).back();
     *out_width = size.w;
     *out_height = size.h;
@@ -284,14 +312,17 @@ swag_status swag_begin(const swag_model* model, const swag_options* options, con
 }
 
 swag_status swag_step(swag_context* context, swag_progress* progress) {
-  return guarded([&] {
+  const swag_status status = guarded([&] {
     required(context, "context");
+    if (context->steps) throw Error(Status::kUsage, "swag_step was called by a callback of the same context");
+    if (progress) swag::check_struct_size("progress", progress->struct_size, sizeof *progress);
     const auto report = [&](const swag::Progress& now) {
       if (!progress) return;
       swag_progress api = to_api(now);
       api.struct_size = progress->struct_size;
       std::memcpy(progress, &api, std::min(progress->struct_size, sizeof api));
     };
+    const AtWork at_work(*context);
     try {
       report(context->stylizer->step());
     } catch (...) {
@@ -299,13 +330,21 @@ swag_status swag_step(swag_context* context, swag_progress* progress) {
       throw;
     }
   });
+  if (context && context->ended && !context->steps) delete context;
+  return status;
 }
 
 swag_status swag_get_image(const swag_context* context, swag_image* image) {
   return guarded([&] { swag::write_image(required(context, "context")->stylizer->image(), image); });
 }
 
-void swag_end(swag_context* context) { delete context; }
+void swag_end(swag_context* context) {
+  if (context && context->steps) {
+    context->ended = true;
+  } else {
+    delete context;
+  }
+}
 
 swag_status swag_stylise(const swag_model* model, const swag_options* options, const swag_image* content,
                          const swag_image* styles, int style_count, const swag_image* init_image,
