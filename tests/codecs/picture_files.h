@@ -61,8 +61,8 @@ std::string flat_jpeg(const std::vector<uint8_t>& colour, int h = 16, int w = 16
 /// Behind the start marker: an APPn segment.
 std::string with_segment(const std::string& jpeg, int marker, const std::string& data);
 
-/// ICC profiles as bytes: of a space of primaries and a gamma; of grey; of inks, where cyan and black make grey of
-/// lightness 100 (1 - c)(1 - k) and the others nothing.
+/// ICC profiles as bytes: of a space of primaries and a gamma; of grey; of inks, where cyan and black make
+/// grey of lightness 100 (1 - c)(1 - k) and the others nothing.
 std::string rgb_icc(const double (&white)[2], const double (&primaries)[3][2], double gamma);
 std::string srgb_icc();
 std::string grey_icc(double gamma);

@@ -144,7 +144,7 @@ TEST_CASE("a broken profile is noted, and the picture read as sRGB") {
 
 TEST_CASE("no damage to a profile is more than a note") {
   const std::string icc = rgb_icc(kD65, kDisplayP3, 2.2), plain = flat_jpeg(kColourBytes);
-  for (size_t i = 0; i < icc.size(); ++i) {
+  for (size_t i = 0; i < icc.size(); i += 5) {
     for (const char wrong : {'\0', '\x7f', '\xff'}) {
       std::string damaged = icc;
       damaged[i] = wrong;
