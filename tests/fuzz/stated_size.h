@@ -2,6 +2,7 @@
 // its time on pictures that are large and allowed.
 #pragma once
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 namespace swag::fuzz {
@@ -20,15 +21,16 @@ inline int64_t stated_pixels(const uint8_t* file, size_t size) {
     for (int i = 0; i < bytes; ++i) value = value << 8 | file[at + static_cast<size_t>(i)];
     return value;
   };
+  const auto area = [](int64_t w, int64_t h) { return w >> 31 != 0 || h >> 31 != 0 ? INT64_MAX : w * h; };
   const auto starts = [&](const char* magic) {
     return size >= std::strlen(magic) && std::memcmp(file, magic, std::strlen(magic)) == 0;
   };
   if (size < 26) return 0;
-  if (starts("\x89PNG")) return big(16, 4) * big(20, 4);
+  if (starts("\x89PNG")) return area(big(16, 4), big(20, 4));
   if (starts("GIF8")) return little(6, 2) * little(8, 2);
   if (starts("BM")) {
     const int64_t h = static_cast<int32_t>(little(22, 4));
-    return little(18, 4) * (h < 0 ? -h : h);
+    return area(little(18, 4), std::llabs(h));
   }
   if (starts("P5") || starts("P6")) return 0;  // their samples are not compressed
   if (starts("\xff")) {
