@@ -29,16 +29,17 @@ import zipfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 import mutations  # noqa: E402
-from test_convert_weights import (converter, entry, floats, integer, legacy_file, one_tensor, ordered_dict,  # noqa: E402
-                                  read_safetensors, storage, tensor, text, whole, zip_file)
+from test_convert_weights import (  # noqa: E402
+    converter, entry, floats, integer, legacy_file, one_tensor, ordered_dict, read_safetensors, storage, tensor, text,
+    whole, zip_file)
 
 warnings.simplefilter("ignore")   # of members with one name
 SECONDS_EACH, MEMORY_EACH = 10, 1 << 30
 INPUTS_PER_WORKER = 500
 CODES = (0, converter.EXIT_WEIGHTS, converter.EXIT_OUTPUT)   # small files need no memory worth speaking of
 OPCODES = [opcode.code.encode("latin-1") for opcode in pickletools.opcodes]
-WORDS = [b"state_dict", b"model", b"module.", b"ctorch\nFloatStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n", b"cos\nsystem\n",
-         b"ccollections\nOrderedDict\n", b")R", b"tQ", b"\x80\x02", b"PK\3\4", b"PK\1\2", b"archive/data/0"]
+WORDS = [b"state_dict", b"model", b"module.", b"ctorch\nFloatStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n",
+         b"cos\nsystem\n", b"ccollections\nOrderedDict\n", b")R", b"tQ", b"\x80\x02", b"PK\3\4", b"PK\1\2", b"archive/data/0"]
 
 
 # ---------------------------------------------------------------- seeds and their changes
@@ -49,7 +50,8 @@ def bodies():
     first, second = storage("FloatStorage", "0", 12), storage("HalfStorage", "1", 12)
     view = b"(" + text("view") + integer(1) + integer(2) + b"t"
     yield one_tensor((4,), numel=12), data
-    yield ordered_dict(entry("a.weight", tensor(first, (4, 3), (1, 4))) + entry("a.bias", tensor(second, (2,), (1,), 3))), data
+    two = entry("a.weight", tensor(first, (4, 3), (1, 4))) + entry("a.bias", tensor(second, (2,), (1,), 3))
+    yield ordered_dict(two), data
     state = ordered_dict(entry("module.w", tensor(first, (2, 3), (3, 1))))
     yield ordered_dict(entry("epoch", integer(3)) + entry("state_dict", state)), data
     yield state + b"}" + text("_metadata") + ordered_dict() + b"sb", data
@@ -66,7 +68,8 @@ def tar_file(body, storages):
     """Before torch 0.2: a tar with the members storages, tensors and pickle."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, data in (("sys_info", pickle.dumps({}, 2)), ("pickle", whole(body)), ("storages", b"".join(storages.values()))):
+        contents = {"sys_info": pickle.dumps({}, 2), "pickle": whole(body), "storages": b"".join(storages.values())}
+        for name, data in contents.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
@@ -95,7 +98,8 @@ def changed_pickle(chance, body):
         elif kind == 4:
             pieces.insert(i, integer(chance.choice(mutations.EDGES) - chance.randrange(2)))
         elif kind == 5:
-            pieces.insert(i, chance.choice((b"2\x86", b"2\x85", b"(", b"]", b"}", b")", b"q\0h\0", b"0")) * chance.choice((1, 2, 40)))
+            twice = chance.choice((b"2\x86", b"2\x85", b"(", b"]", b"}", b")", b"q\0h\0", b"0"))
+            pieces.insert(i, twice * chance.choice((1, 2, 40)))
         else:
             pieces[i] = pieces[i][:1] + mutations.plain(chance, pieces[i][1:], WORDS)
     return b"".join(pieces)
@@ -139,7 +143,7 @@ def check(folder, data):
         code = converter.main(["--overwrite", source, target])
     said = errors.getvalue()
     assert code in CODES, f"exit code {code}: {said}"
-    assert said.count("\n") == (code != 0) and len(said) < 1000, f"not one line: {said[:200]!r}"
+    assert said.count("\n") == (code != 0) and len(said) < 1200, f"not one line: {said[:200]!r}"
     assert all(c.isprintable() for c in said.strip("\n")), f"not printable: {said!r}"
     left = sorted(os.listdir(folder))
     assert left == ["in.pth"] + ["out.safetensors"] * (code == 0), f"left behind: {left}"

@@ -36,7 +36,8 @@ class Fuzzer:
     def __init__(self, program, seed):
         self.program = os.path.abspath(program)
         self.chance = random.Random(seed)
-        self.pictures = [data for _, data in [*seeds.pngs(), *seeds.jpegs(), *seeds.bmps(), *seeds.gifs(), *seeds.others()]]
+        pictures = [*seeds.pngs(), *seeds.jpegs(), *seeds.bmps(), *seeds.gifs(), *seeds.others()]
+        self.pictures = [data for _, data in pictures]
         self.described = [data for _, data in seeds.described([*seeds.pngs(), *seeds.jpegs()])]
         self.weights = [data for _, data in seeds.safetensors()]
         self.options = [data for _, data in seeds.options(self.program)]
@@ -55,7 +56,8 @@ class Fuzzer:
         command = ["content.png", "style.png", "-o", "out.png", *FAST]
         kind = chance.randrange(6)
         if kind == 0:
-            files[chance.choice(("content.png", "style.png"))] = self.changed(chance.choice(self.pictures), self.picture_words)
+            name = chance.choice(("content.png", "style.png"))
+            files[name] = self.changed(chance.choice(self.pictures), self.picture_words)
         elif kind == 1:
             files["init.png"] = self.changed(chance.choice(self.pictures), self.picture_words)
             command += ["--init-image", "init.png", "--grid", "grid.png"]
@@ -88,7 +90,8 @@ class Fuzzer:
                 word = mutations.plain(chance, command[i].encode()).replace(b"\0", b"").replace(b"/", b"")
                 command[i] = os.fsdecode(word)
         # What is asked for may be long work; a later -n and --size win.
-        return [word.replace("\0", "") for word in command] + ["-n", "1", "--size", "24", "--scales", "1", "--network", "vgg11"]
+        small = ["-n", "1", "--size", "24", "--scales", "1", "--network", "vgg11"]
+        return [word.replace("\0", "") for word in command] + small
 
     def run(self, folder, files, command):
         """What is wrong with the run, or "". The program sees the folder as its current one."""
@@ -98,8 +101,9 @@ class Fuzzer:
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
             environment[name] = os.environ.get(name, "")
         with open(folder / ".out", "wb") as out, open(folder / ".err", "wb") as err:
-            process = subprocess.Popen([self.program, *command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                                       stdout=out, stderr=err, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+            process = subprocess.Popen(
+                [self.program, *command], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
             end = time.monotonic() + SECONDS_EACH
             while True:
                 pid, status, usage = os.wait4(process.pid, os.WNOHANG)
