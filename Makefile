@@ -1,7 +1,7 @@
 # swag without CMake. `make help` lists what there is to make.
 #
 #   CXX=clang++  CXXFLAGS=-O2  BUILD=build  PREFIX=/usr/local  DESTDIR=
-#   BLAS_LIBS=-lopenblas (of the emulator and the ladder)  WERROR=1 (warnings are errors)  SANITIZE=address,undefined
+#   BLAS_LIBS=-lopenblas (of the emulator)  WERROR=1 (warnings are errors)  SANITIZE=address,undefined
 
 BUILD ?= build
 PREFIX ?= /usr/local

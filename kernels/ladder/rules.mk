@@ -29,7 +29,7 @@ $(BUILD)/cuda/kernels/ladder/%.o: kernels/ladder/%.cpp $(BUILD)/cuda/architectur
 	$(CXX) $(FLAGS) -isystem $(dir $(NVCC))../include -c $< -o $@
 
 $(BUILD)/cuda/ladder: $(ladder_cuda_objects) $(BUILD)/libswag.a
-	$(NVCC) -cudart static -o $@ $^ $(BLAS_LIBS)
+	$(NVCC) -cudart static -o $@ $^
 
 -include $(ladder_cuda_objects:.o=.d)
 

@@ -20,7 +20,7 @@ $(BUILD)/fuzz_api: $(call fuzz_objects_of,api_case failing_memory)
 
 $(fuzz_binaries): $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/%.o $(fuzz_driver) \
     $(filter-out %/main.o,$(program_objects)) $(BUILD)/libswag.a
-	$(CXX) -o $@ $^ $(LINK) $(fuzz_link) $(CODEC_LIBS) $(BLAS_LIBS)
+	$(CXX) -o $@ $^ $(LINK) $(fuzz_link) $(CODEC_LIBS)
 
 -include $(patsubst tests/%.cpp,$(BUILD)/obj/tests/%.d,$(wildcard tests/fuzz/*.cpp))
 
