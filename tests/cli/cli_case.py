@@ -1,5 +1,6 @@
 """What the tests of the command line share: pictures to paint, the program, and what a mistake looks like."""
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,4 +84,8 @@ def main(program):
     if len(sys.argv) > 1 and os.access(sys.argv[1], os.X_OK):
         program = sys.argv.pop(1)
     CliTest.program = os.path.abspath(program)
+    # Whoever started this may ignore signals (nohup, a shell's background), and the program would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGXCPU):
+        signal.signal(number, signal.SIG_DFL)
     unittest.main()
