@@ -6,6 +6,7 @@
 
 #include "src/image/transparency.h"
 #include "src/support/error.h"
+#include "src/support/printable.h"
 
 namespace swag {
 namespace {
@@ -85,7 +86,8 @@ SizeRule parse_size(const std::string& text) {
     rule.h = parse_side(text.substr(cross + 1));
     if (rule.w > 0 && rule.h > 0) return rule;
   }
-  throw Error(Status::kUsage, "--size '" + text + "' is not a size; give the longest side in pixels (1 to " +
+  throw Error(Status::kUsage, "--size '" + printable(text) +
+                                  "' is not a size; give the longest side in pixels (1 to " +
                                   std::to_string(kLargestSide) + "), WIDTHxHEIGHT, or orig");
 }
 

@@ -71,6 +71,7 @@ TEST_CASE("parse_size refuses everything else as a usage error that shows the te
     CHECK(error.substr(0, 3) == "2: ");
     CHECK(error.find("'" + text + "'") != std::string::npos);
   }
+  CHECK(error_text([] { parse_size("a\x1b[2J"); }).find("'a\\x1b[2J'") != std::string::npos);
 }
 
 TEST_CASE("target_size keeps the proportions to the nearest pixel, and one pixel at least") {
