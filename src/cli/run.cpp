@@ -1,7 +1,6 @@
 // `swag run`: the main job, through the public C API.
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -22,6 +21,7 @@
 #include "src/codecs/encode.h"
 #include "src/image/grid.h"
 #include "src/run/options.h"
+#include "src/run/plan.h"
 #include "src/support/json.h"
 #include "src/support/printable.h"
 
@@ -193,16 +193,15 @@ void Run::load_image_at(const std::string& path, const SizeRule& wanted) {
 /// Each is read at several times the size at which it will be used at most, or at its own.
 void Run::load_images() {
   const swag_options options = settings_.options();
-  const StylizeOptions run = stylize_options(options);
+  StylizeOptions run = stylize_options(options);
   load_image_at(paths_[0], run.resize ? run.size : original_size());
   checked(swag_output_size(&options, views_[0].width, views_[0].height, &output_w_, &output_h_));
   const std::string warning = space_warning(settings_.output, int64_t{output_w_} * output_h_ * 3);
   if (!warning.empty()) on_log(SWAG_LOG_WARNING, warning.c_str(), this);
-  SizeRule style = original_size(), init = style;
+  if (!settings_.grid.empty()) run.style_scale = std::max(1.0, run.style_scale);  // as large as it is shown
+  const SizeRule style = style_rule(run, {output_h_, output_w_});
+  SizeRule init = original_size();
   if (run.resize) {
-    const double scale = settings_.grid.empty() ? run.style_scale : std::max(1.0, run.style_scale);
-    style = SizeRule();
-    style.longest = std::max(1, static_cast<int>(std::lround(std::max(output_w_, output_h_) * scale)));
     init = SizeRule();
     init.w = output_w_;
     init.h = output_h_;

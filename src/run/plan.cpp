@@ -35,12 +35,16 @@ bool reaches_node(const Graph& graph, Size size, int last) {
 
 std::string text_of(Size size) { return std::to_string(size.w) + "x" + std::to_string(size.h); }
 
-Size style_size(const StylizeOptions& options, Size output, Size style) {
-  if (!options.resize) return style;
+SizeRule style_rule(const StylizeOptions& options, Size output) {
   SizeRule rule;
+  rule.original = !options.resize;
   const double longest = std::max(output.h, output.w) * options.style_scale;
   rule.longest = std::max(1, static_cast<int>(std::lround(std::min(longest, kLargestStyle))));
-  return target_size(rule, style.h, style.w);
+  return rule;
+}
+
+Size style_size(const StylizeOptions& options, Size output, Size style) {
+  return target_size(style_rule(options, output), style.h, style.w);
 }
 
 std::vector<Size> scale_sizes(const StylizeOptions& options, Size content) {

@@ -19,7 +19,10 @@ std::string text_of(Size size);
 /// left out.
 std::vector<Size> scale_sizes(const StylizeOptions& options, Size content);
 
-/// A style image's size for an output of a given size.
+/// What size the style images are to have for an output of a given size.
+SizeRule style_rule(const StylizeOptions& options, Size output);
+
+/// The one that a style image of the size `style` has then.
 Size style_size(const StylizeOptions& options, Size output, Size style);
 
 /// Whether an image of this size still has pixels at the node `last`.

@@ -28,6 +28,18 @@ inline swag_options small_options() {
   return options;
 }
 
+/// Options with which a run's first steps leave for infinity.
+inline swag_options diverging_options() {
+  swag_options options = small_options();
+  options.loss = SWAG_LOSS_PAPER;
+  options.style_weight = options.content_weight = 1e30;
+  options.style_layers = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1";
+  options.init = SWAG_INIT_RANDOM;
+  options.optimizer = SWAG_LBFGS_PLAIN;
+  options.learning_rate = 1e6;
+  return options;
+}
+
 inline const swag_model* small_model() {
   static const Model model = [] {
     swag_model* made = nullptr;

@@ -259,14 +259,7 @@ TEST_CASE(
   CHECK(swag_begin(small_model(), &options, &images.content.view, &images.style.view, 1, nullptr, &context) ==
         SWAG_MEMORY);
 
-  options = small_options();
-  options.loss = SWAG_LOSS_PAPER;
-  options.style_weight = options.content_weight = 1e30;
-  options.style_layers = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1";
-  options.init = SWAG_INIT_RANDOM;
-  options.optimizer = SWAG_LBFGS_PLAIN;
-  options.learning_rate = 1e6;
-  CHECK(stylise(options, images, output) == SWAG_DIVERGED);
+  CHECK(stylise(diverging_options(), images, output) == SWAG_DIVERGED);
 }
 
 TEST_CASE("what a callback throws stays inside as an internal error") {

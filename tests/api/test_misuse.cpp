@@ -294,13 +294,7 @@ TEST_CASE("after SWAG_MEMORY the best image remains, and a further step tries ag
 }
 
 TEST_CASE("after SWAG_DIVERGED every step says so again, and the image can be read") {
-  swag_options options = small_options();
-  options.loss = SWAG_LOSS_PAPER;
-  options.style_weight = options.content_weight = 1e30;
-  options.style_layers = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1";
-  options.init = SWAG_INIT_RANDOM;
-  options.optimizer = SWAG_LBFGS_PLAIN;
-  options.learning_rate = 1e6;
+  swag_options options = diverging_options();
   options.iterations = 50;
   Context context = begun(options);
   Picture output(32, 26);
