@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -20,8 +21,8 @@ std::vector<uint8_t> read_file(const std::string& path, Status status, int64_t m
   if (::fstat(file.get(), &info) != 0) throw Error(status, path + ": " + std::strerror(errno));
   if (S_ISDIR(info.st_mode)) throw Error(status, path + ": is a folder, a file is needed");
   std::vector<uint8_t> bytes;
-  // Not by the size the system states: pipes and special files have none.
-  std::vector<uint8_t> piece(1 << 20);
+  // The size that the system states is a hint alone: pipes and special files have none.
+  std::vector<uint8_t> piece(static_cast<size_t>(std::clamp<int64_t>(info.st_size + 1, 4 << 10, 1 << 20)));
   while (true) {
     const ssize_t got = ::read(file.get(), piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
