@@ -44,9 +44,9 @@ struct Worker {
     turn_->state = ThreadState::kAtBarrier;
     turn_ = next;
     // Stacks are too many for the nearest cache.
-    const char* const soon = static_cast<const char*>(next[kAhead].context);
-    __builtin_prefetch(soon, 1);
-    __builtin_prefetch(soon + 64, 1);
+    const auto soon = reinterpret_cast<uintptr_t>(next[kAhead].context);  // may be null
+    __builtin_prefetch(reinterpret_cast<const void*>(soon), 1);
+    __builtin_prefetch(reinterpret_cast<const void*>(soon + 64), 1);
     running.thread = &threads_[next->thread];
     return {next->context, passed_predicates_};
   }
