@@ -183,15 +183,18 @@ TEST_CASE("rows may run upwards and overlap nothing") {
   CHECK(output.bytes == again.bytes);
 }
 
+/// As C calls it, for which an enum is a number; in C++ the call is undefined, and sanitizers say so.
+__attribute__((no_sanitize("undefined"))) swag_status model_random(int pooling, swag_model** model) {
+  return reinterpret_cast<swag_status (*)(const char*, int, uint64_t, swag_model**)>(swag_model_random)(
+      "vgg11", pooling, 1, model);
+}
+
 TEST_CASE("numbers that no enum has are wrong use, wherever they stand") {
   const Images images;
   for (const int number : {-1, 2, 3, 4, 99, INT_MAX, INT_MIN}) {
     CAPTURE(number);
-    // As C calls it, for which an enum is a number.
-    const auto model_random =
-        reinterpret_cast<swag_status (*)(const char*, int, uint64_t, swag_model**)>(swag_model_random);
     swag_model* model = nullptr;
-    CHECK(model_random("vgg11", number, 1, &model) == SWAG_USAGE);
+    CHECK(model_random(number, &model) == SWAG_USAGE);
     CHECK(std::string(swag_status_text(static_cast<swag_status>(SWAG_OK))) == "done");
     const std::vector<std::function<void(swag_options&)>> settings = {
         [&](swag_options& o) { set_raw(o.loss, number); },
