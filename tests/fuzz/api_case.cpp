@@ -23,6 +23,9 @@ constexpr int kIntegers[] = {0, 1, 2, 3, 10, 11, -1, 1000, 1001, 1000000, INT_MA
 int channels_of(int format) { return format == SWAG_RGB8 || format == SWAG_RGB_F32 ? 3 : 4; }
 int bytes_of(int format) { return channels_of(format) * (format >= SWAG_RGB_F32 ? 4 : 1); }
 
+/// Another format that exists would need another block of memory.
+int no_format(int number) { return number >= SWAG_RGB8 && number <= SWAG_RGBA_F32 ? -1 - number : number; }
+
 template <typename Enum>
 void set_number(Enum& field, int number) {
   static_assert(sizeof field == sizeof number);
@@ -70,14 +73,12 @@ ApiPicture draw_picture(Input& input) {
     case 1: view.data = nullptr; break;
     case 2: view.width = 0; break;
     case 3: view.height = INT_MIN; break;
-    case 4: set_number(view.format, input.any<int>()); break;
+    case 4: set_number(view.format, no_format(input.any<int>())); break;
     case 5: view.stride = 1; break;
     case 6: view.width = view.height = INT_MAX, view.stride = 0; break;
-    case 7: view.stride = view.height == 1 ? PTRDIFF_MIN : 0; break;  // one row: the stride is not used
-    default: break;
+    default:
+      if (view.height == 1 && input.flag()) view.stride = PTRDIFF_MIN;  // one row: the stride is not used
   }
-  const int format = *reinterpret_cast<const int*>(&view.format);
-  if (format < 0 || format > SWAG_RGBA_F32) view.width = view.height = 1;
   return picture;
 }
 

@@ -2,6 +2,7 @@
 #
 #   make fuzz TIME=600              seconds for each target
 #   make fuzz TARGETS="api options"
+#   make fuzz FUZZ_SANITIZE=        ten times as many inputs, of which only those that break a promise are found
 #   make fuzz-replay                every committed input once, with this build's compiler and options
 
 .PHONY: fuzz fuzz-targets fuzz-replay
@@ -28,12 +29,16 @@ fuzz-targets: $(fuzz_binaries)
 
 # Another folder of objects: everything is compiled for the fuzzer.
 FUZZ_CXX ?= clang++
+FUZZ_SANITIZE ?= address,undefined
+fuzz_build := $(BUILD)/fuzz$(if $(FUZZ_SANITIZE),,-plain)
+comma := ,
 TIME ?= 600
 TARGETS ?= $(fuzz_targets) conversion program
 fuzz: $(BUILD)/swag  ## look for inputs that break the program, TIME=600 seconds a target (needs clang)
-	$(MAKE) BUILD=$(BUILD)/fuzz CXX="$(FUZZ_CXX)" SANITIZE=fuzzer-no-link,address,undefined \
-	  CXXFLAGS="-O1 -g1" fuzz-targets
-	tests/fuzz/run.sh $(BUILD) $(TIME) $(TARGETS)
+	$(MAKE) BUILD=$(fuzz_build) CXX="$(FUZZ_CXX)" SANITIZE=fuzzer-no-link$(addprefix $(comma),$(FUZZ_SANITIZE)) \
+	  CXXFLAGS="-O1 -g1 -fsanitize-coverage-ignorelist=tests/fuzz/uncovered.txt" fuzz-targets
+	tests/fuzz/replay.sh $(fuzz_build) $(fuzz_targets)
+	tests/fuzz/run.sh $(BUILD) $(fuzz_build) $(TIME) $(TARGETS)
 
 fuzz-replay: $(fuzz_binaries)  ## run the fuzz targets on the inputs that once broke them
 	tests/fuzz/replay.sh $(BUILD) $(fuzz_targets)

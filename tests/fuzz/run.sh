@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317  # functions are called through an array
 # Runs fuzz targets one after the other, and ends with 1 when one found something. `make fuzz` builds them.
-#   tests/fuzz/run.sh BUILD SECONDS TARGET ...
+#   tests/fuzz/run.sh BUILD TARGETS_BUILD SECONDS TARGET ...
 # New inputs are kept in BUILD/fuzz/corpus/TARGET, what broke a target in BUILD/fuzz/found/TARGET-*, and what
-# each target says in BUILD/fuzz/TARGET.log.
+# each target says in BUILD/fuzz/TARGET.log, whichever way the targets of TARGETS_BUILD were compiled.
 set -u
-build=$1 seconds=$2
-shift 2
+build=$1 targets=$2 seconds=$3
+shift 3
 here=$(cd "$(dirname "$0")" && pwd)
 fuzz=$(cd "$build" && pwd)/fuzz
 mkdir -p "$fuzz/found"
@@ -27,7 +27,7 @@ fuzz_target() {
   mkdir -p "$fuzz/corpus/$name"
   local folders=("$fuzz/corpus/$name" "$fuzz/seeds/$name")
   [ ! -d "$here/regressions/$name" ] || folders+=("$here/regressions/$name")
-  "$fuzz/fuzz_$name" "${options[@]}" -max_total_time="$seconds" -print_final_stats=1 \
+  "$targets/fuzz_$name" "${options[@]}" -max_total_time="$seconds" -print_final_stats=1 \
     -artifact_prefix="$fuzz/found/$name-" "${folders[@]}"
 }
 
