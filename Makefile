@@ -99,7 +99,7 @@ failures: $(BUILD)/swag  ## kill runs, fill disks, take memory away: everywhere,
 DEMO_SIZE ?= 512
 demo: $(BUILD)/swag $(cuda_for_gpu)  ## stylise the bundled pictures into build/demo.png and build/demo_grid.png
 	$(BUILD)/swag assets/content.jpg assets/style.jpg -o $(BUILD)/demo.png --size $(DEMO_SIZE) --overwrite \
-	  --grid $(BUILD)/demo_grid.png --iterations 50 --device $(if $(cuda_for_gpu),auto,cpu) $(DEMO_OPTIONS)
+	  --grid $(BUILD)/demo_grid.png --iterations 40 --device $(if $(cuda_for_gpu),auto,cpu) $(DEMO_OPTIONS)
 
 bench: $(BUILD)/swag  ## time one evaluation of VGG19 and ResNet50 at 512x512
 	$(BUILD)/swag bench network --network vgg19 --size 512 --repeat 5

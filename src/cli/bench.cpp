@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 
@@ -38,20 +39,20 @@ int integer_of(const char* option, const std::string& text, const Range& range) 
   }
 }
 
-std::optional<BenchRequest> parse_bench(CLI::App& app, std::vector<std::string> more,
+std::optional<BenchRequest> parse_bench(Parser& parser, std::vector<std::string> more,
                                         const Arguments& arguments) {
   BenchRequest request;
   std::string size = "512", repeat = "5";
-  app.add_option("-s,--size", size, "Side of the square image [512]")->type_name("N");
-  app.add_option("--repeat", repeat, "Evaluations that are timed [5]")->type_name("N");
-  app.add_flag("--json", request.json, "An object a line, the last one the summary");
+  parser.add_option("-s,--size", size, "Side of the square image [512]").type_name("N");
+  parser.add_option("--repeat", repeat, "Evaluations that are timed [5]").type_name("N");
+  parser.add_flag("--json", request.json, "An object a line, the last one the summary");
   for (const char* name : {"--network", "--pooling", "--weights", "--seed", "--loss", "--tv-weight",
                            "--style-layers", "--content-layers", "--smoothing", "--smoothing-layers",
                            "--temperature", "--entropy", "--device", "--threads", "--precision", "--conv"}) {
     more.push_back(name);
   }
-  const OptionSet options(app, more);
-  if (!parse(app, arguments)) return std::nullopt;
+  const OptionSet options(parser, more);
+  if (!parser.parse(arguments)) return std::nullopt;
   request.size = integer_of("--size", size, kSize);
   request.repeat = integer_of("--repeat", repeat, kRepeat);
   request.settings.weights = "random";
@@ -97,12 +98,11 @@ void report(const BenchRequest& request, const NetworkBench& result) {
 }
 
 int bench_network_command(const Arguments& arguments) {
-  CLI::App app("", "bench network");
-  set_up(
-      app, "swag bench network [--network NAME] [--size N] [--threads N] [--repeat N] [--json]",
+  Parser parser(
+      "bench network", "swag bench network [--network NAME] [--size N] [--threads N] [--repeat N] [--json]",
       "Times one evaluation: the image's forward pass, the losses and the pixel gradient, on noise, after "
       "one that is not timed. Style and content are prepared before, the weights are random unless given.");
-  const std::optional<BenchRequest> request = parse_bench(app, {}, arguments);
+  const std::optional<BenchRequest> request = parse_bench(parser, {}, arguments);
   if (!request) return 0;
   const StylizeOptions options = stylize_options(request->settings.options());
   const Model model = make_model(request->settings);
@@ -201,13 +201,12 @@ void report(const BenchRequest& request, const OpsBench& result) {
 }
 
 int bench_ops_command(const Arguments& arguments) {
-  CLI::App app("", "bench ops");
-  set_up(
-      app, "swag bench ops [--network NAME] [--size N] [--threads N] [--repeat N] [--json]",
+  Parser parser(
+      "bench ops", "swag bench ops [--network NAME] [--size N] [--threads N] [--repeat N] [--json]",
       "Times every op of an evaluation and of the optimiser's step after it, where it runs: milliseconds in "
       "an evaluation (the median call times the number of calls), its share, and the bytes and operations "
       "that it must at least move and do per second, against the machine's measured peaks.");
-  const std::optional<BenchRequest> request = parse_bench(app, {"--optimizer", "--history"}, arguments);
+  const std::optional<BenchRequest> request = parse_bench(parser, {"--optimizer", "--history"}, arguments);
   if (!request) return 0;
   const StylizeOptions options = stylize_options(request->settings.options());
   const Model model = make_model(request->settings);

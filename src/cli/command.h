@@ -1,14 +1,13 @@
-// What the commands of the program share: their list, their parsing, their tidy help.
+// What the commands of the program share: their list, and the options of the table.
 #pragma once
-#include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "src/cli/parser.h"
 #include "src/cli/settings.h"
 
 namespace swag::cli {
-
-using Arguments = std::vector<std::string>;
 
 // One function per command, with the arguments that follow its name. Each returns the exit code or throws
 // Error.
@@ -28,20 +27,12 @@ const std::vector<Command>& commands();
 /// What the help of a run ends with: the other commands and the exit codes.
 std::string program_footer();
 
-constexpr char kGeneralGroup[] = "General";
-
-/// Gives an app the program's look: `usage` is the line that help starts with.
-void set_up(CLI::App& app, const std::string& usage, const std::string& description);
-
-/// False when only help or the version was asked for, and shown. Throws Error(kUsage).
-bool parse(CLI::App& app, const Arguments& arguments);
-
-/// Some options of the table on an app, and what the user gave for them.
+/// Some options of the table in a parser, and what the user gave for them.
 class OptionSet {
  public:
   /// `names` with their dashes; empty: the whole table.
-  explicit OptionSet(CLI::App& app, const std::vector<std::string>& names = {});
-  OptionSet(const OptionSet&) = delete;  // the app points into it
+  explicit OptionSet(Parser& parser, const std::vector<std::string>& names = {});
+  OptionSet(const OptionSet&) = delete;  // the parser points into it
   OptionSet& operator=(const OptionSet&) = delete;
 
   /// After parsing: applies what was given, in the table's order.
@@ -52,7 +43,7 @@ class OptionSet {
     const Option* option;
     std::string text;
     bool flag;
-    CLI::Option* parsed;
+    Argument parsed;
   };
   std::vector<std::unique_ptr<Entry>> entries_;
 };

@@ -7,9 +7,8 @@
 namespace swag::cli {
 
 int devices_command(const Arguments& arguments) {
-  CLI::App app("", "devices");
-  set_up(app, "swag devices", "Where swag can compute; for --device.");
-  if (!parse(app, arguments)) return 0;
+  Parser parser("devices", "swag devices", "Where swag can compute; for --device.");
+  if (!parser.parse(arguments)) return 0;
   for (const DeviceReport& device : list_devices()) {
     std::printf(device.usable ? "%-11s %s\n" : "%-11s -  (%s)\n", device.name.c_str(), device.detail.c_str());
   }

@@ -24,41 +24,41 @@ struct DumpRequest {
 };
 
 std::optional<DumpRequest> parse_dump(const Arguments& arguments) {
-  CLI::App app("", "dump");
-  set_up(app, "swag dump --network NAME --weights FILE --content FILE --style FILE --out FILE [options]",
-         "Losses, pixel gradient and statistics of one evaluation, with every image at its decoded size.");
+  Parser parser(
+      "dump", "swag dump --network NAME --weights FILE --content FILE --style FILE --out FILE [options]",
+      "Losses, pixel gradient and statistics of one evaluation, with every image at its decoded size.");
   DumpRequest request;
-  app.add_option("--content", request.content, "Content image")->required()->type_name("FILE");
-  app.add_option("--style", request.styles, "Style images")->required()->type_name("FILE ...");
-  app.add_option("--image", request.image, "The image to evaluate; else the content")->type_name("FILE");
-  app.add_option("--out", request.out, "Safetensors file to write; replaced when it is there")
-      ->required()
-      ->type_name("FILE");
-  app.add_flag("--double-signs", request.double_signs,
-               "Take ReLU signs and pool positions from a run in double precision");
-  const OptionSet options(app, {"--no-resize",
-                                "--network",
-                                "--pooling",
-                                "--weights",
-                                "--seed",
-                                "--loss",
-                                "--content-weight",
-                                "--style-weight",
-                                "--tv-weight",
-                                "--style-layers",
-                                "--style-layer-weights",
-                                "--content-layers",
-                                "--content-layer-weights",
-                                "--style-blend",
-                                "--smoothing",
-                                "--smoothing-layers",
-                                "--temperature",
-                                "--entropy",
-                                "--device",
-                                "--threads",
-                                "--precision",
-                                "--conv"});
-  if (!parse(app, arguments)) return std::nullopt;
+  parser.add_option("--content", request.content, "Content image").required().type_name("FILE");
+  parser.add_option("--style", request.styles, "Style images").required().type_name("FILE ...");
+  parser.add_option("--image", request.image, "The image to evaluate; else the content").type_name("FILE");
+  parser.add_option("--out", request.out, "Safetensors file to write; replaced when it is there")
+      .required()
+      .type_name("FILE");
+  parser.add_flag("--double-signs", request.double_signs,
+                  "Take ReLU signs and pool positions from a run in double precision");
+  const OptionSet options(parser, {"--no-resize",
+                                   "--network",
+                                   "--pooling",
+                                   "--weights",
+                                   "--seed",
+                                   "--loss",
+                                   "--content-weight",
+                                   "--style-weight",
+                                   "--tv-weight",
+                                   "--style-layers",
+                                   "--style-layer-weights",
+                                   "--content-layers",
+                                   "--content-layer-weights",
+                                   "--style-blend",
+                                   "--smoothing",
+                                   "--smoothing-layers",
+                                   "--temperature",
+                                   "--entropy",
+                                   "--device",
+                                   "--threads",
+                                   "--precision",
+                                   "--conv"});
+  if (!parser.parse(arguments)) return std::nullopt;
   request.settings.size = "as-is";
   options.apply_to(request.settings);
   expand(request.settings);

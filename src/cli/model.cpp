@@ -53,9 +53,9 @@ std::string megabytes_text(const ModelFile* file) {
 }
 
 int list(const Arguments& arguments) {
-  CLI::App app("", "model list");
-  set_up(app, "swag model list", "The networks, the weights published for them, and the files found here.");
-  if (!parse(app, arguments)) return 0;
+  Parser parser("model list", "swag model list",
+                "The networks, the weights published for them, and the files found here.");
+  if (!parser.parse(arguments)) return 0;
   std::printf("%-16s %11s  %-9s  %s\n", "network", "parameters", "published", "found");
   for (const std::string& network : network_names()) {
     const double millions = static_cast<double>(value_count(make_network(network))) / kMega;
@@ -77,11 +77,10 @@ int list(const Arguments& arguments) {
 }
 
 int info(const Arguments& arguments) {
-  CLI::App app("", "model info");
-  set_up(app, "swag model info FILE", "What a safetensors file holds.");
+  Parser parser("model info", "swag model info FILE", "What a safetensors file holds.");
   std::string path;
-  app.add_option("file", path, "The weight file")->required();
-  if (!parse(app, arguments)) return 0;
+  parser.add_option("file", path, "The weight file").required();
+  if (!parser.parse(arguments)) return 0;
   const SafetensorsFile file = SafetensorsFile::open(weight_file(path));
   int64_t values = 0, bytes = 0;
   for (const auto& [name, entry] : file.entries()) {
@@ -101,13 +100,14 @@ int info(const Arguments& arguments) {
 }
 
 int verify(const Arguments& arguments) {
-  CLI::App app("", "model verify");
-  set_up(app, "swag model verify FILE [--network NAME]",
-         "Whether a safetensors file can be used: every name, shape and value. Exit code 4 when it cannot.");
+  Parser parser(
+      "model verify", "swag model verify FILE [--network NAME]",
+      "Whether a safetensors file can be used: every name, shape and value. Exit code 4 when it cannot.");
   std::string path, network;
-  app.add_option("file", path, "The weight file")->required();
-  app.add_option("--network", network, "The network it should be for; else any that fits")->type_name("NAME");
-  if (!parse(app, arguments)) return 0;
+  parser.add_option("file", path, "The weight file").required();
+  parser.add_option("--network", network, "The network it should be for; else any that fits")
+      .type_name("NAME");
+  if (!parser.parse(arguments)) return 0;
   if (!network.empty()) make_network(network);  // an unknown one is told before the file is read
   path = weight_file(path);
   std::vector<std::string> networks = {network};
@@ -125,20 +125,20 @@ int verify(const Arguments& arguments) {
 }
 
 int convert(const Arguments& arguments) {
-  CLI::App app("", "model convert");
-  set_up(app, "swag model convert IN.pth OUT.safetensors",
-         "PyTorch's weights to safetensors. Needs python3, no torch.");
+  Parser parser("model convert", "swag model convert IN.pth OUT.safetensors",
+                "PyTorch's weights to safetensors. Needs python3, no torch.");
   std::string source, target;
   ConvertOptions options;
-  app.add_option("in", source, "PyTorch's file")->required();
-  app.add_option("out", target, "The file to write")->required();
-  app.add_flag("--overwrite", options.overwrite, "Replace a file that is there already");
-  app.add_option(
-         "--input", options.pixels,
-         "The pixels that a VGG expects; auto: Caffe's for layers called conv1_1, else torchvision's [auto]")
-      ->type_name("auto|torchvision|caffe")
-      ->check(CLI::IsMember({"auto", "torchvision", "caffe"}));
-  if (!parse(app, arguments)) return 0;
+  parser.add_option("in", source, "PyTorch's file").required();
+  parser.add_option("out", target, "The file to write").required();
+  parser.add_flag("--overwrite", options.overwrite, "Replace a file that is there already");
+  parser
+      .add_option(
+          "--input", options.pixels,
+          "The pixels that a VGG expects; auto: Caffe's for layers called conv1_1, else torchvision's [auto]")
+      .type_name("auto|torchvision|caffe")
+      .one_of({"auto", "torchvision", "caffe"});
+  if (!parser.parse(arguments)) return 0;
   RunFiles files(options.overwrite);
   files.reads("the file to convert", source);
   files.writes("OUT", target);
@@ -174,18 +174,17 @@ std::string default_fetch_folder() {
 }
 
 int fetch(const Arguments& arguments) {
-  CLI::App app("", "model fetch");
-  set_up(app, "swag model fetch NAME [--to FOLDER]",
-         "Downloads torchvision's published weights with curl, checks and converts them.");
+  Parser parser("model fetch", "swag model fetch NAME [--to FOLDER]",
+                "Downloads torchvision's published weights with curl, checks and converts them.");
   std::string name, folder;
   bool quiet = false;
   FetchOptions options;
-  app.add_option("name", name, "As 'swag model list' shows them")->required();
-  app.add_option("--to", folder, "Where to put NAME.safetensors; else a folder that runs look in")
-      ->type_name("FOLDER");
-  app.add_flag("--keep", options.keep, "Keep the downloaded .pth too");
-  app.add_flag("-q,--quiet", quiet, "No progress");
-  if (!parse(app, arguments)) return 0;
+  parser.add_option("name", name, "As 'swag model list' shows them").required();
+  parser.add_option("--to", folder, "Where to put NAME.safetensors; else a folder that runs look in")
+      .type_name("FOLDER");
+  parser.add_flag("--keep", options.keep, "Keep the downloaded .pth too");
+  parser.add_flag("-q,--quiet", quiet, "No progress");
+  if (!parser.parse(arguments)) return 0;
   const ModelFile& file = find_model_file(name);
   if (folder.empty()) folder = default_fetch_folder();
   options.tools = model_tools();

@@ -1,4 +1,6 @@
 // The table of `swag run`'s options: what they are called, what they take and where it goes.
+#include <nlohmann/json.hpp>
+
 #include "src/cli/settings.h"
 #include "src/network/graph.h"
 #include "src/run/options.h"

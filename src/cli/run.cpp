@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "src/api/options.h"
@@ -49,25 +50,25 @@ struct Request {
 
 /// Nothing when only help was asked for.
 std::optional<Request> parse_request(const Arguments& arguments) {
-  CLI::App app("", "run");
-  set_up(app, kUsage, kDescription);
-  app.footer(program_footer());
+  Parser parser("run", kUsage, kDescription);
+  parser.footer(program_footer());
   Request request;
   std::string preset = "default";
-  app.add_option("images", request.images, "CONTENT and STYLE pictures");
+  parser.add_option("images", request.images, "CONTENT and STYLE pictures");
   std::vector<std::string> names;
   for (const Preset& known : presets()) names.push_back(known.name);
-  app.add_option("--preset", preset, "Where the other options start from [default]")
-      ->type_name(joined(names, "|"))
-      ->group(kGeneralGroup);
-  app.add_option("--options-from", request.options_from,
-                 "Options of a JSON file, or of a picture that swag wrote")
-      ->type_name("FILE")
-      ->group(kGeneralGroup);
-  app.add_flag("--show-options", request.show_options, "Print all options in full, as JSON, and stop")
-      ->group(kGeneralGroup);
-  const OptionSet options(app);
-  if (!parse(app, arguments)) return std::nullopt;
+  parser.add_option("--preset", preset, "Where the other options start from [default]")
+      .type_name(joined(names, "|"))
+      .group(kGeneralGroup);
+  parser
+      .add_option("--options-from", request.options_from,
+                  "Options of a JSON file, or of a picture that swag wrote")
+      .type_name("FILE")
+      .group(kGeneralGroup);
+  parser.add_flag("--show-options", request.show_options, "Print all options in full, as JSON, and stop")
+      .group(kGeneralGroup);
+  const OptionSet options(parser);
+  if (!parser.parse(arguments)) return std::nullopt;
 
   Settings& settings = request.settings;
   try {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <nlohmann/json.hpp>
 
 #include "src/cli/check.h"
 #include "src/cli/weights_search.h"

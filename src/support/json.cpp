@@ -1,6 +1,7 @@
 #include "src/support/json.h"
 
 #include <array>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 
@@ -40,6 +41,13 @@ Json parse_json(const std::string& text, const std::string& what, Status status)
   } catch (const std::runtime_error& problem) {
     throw Error(status, what + " " + problem.what());
   }
+}
+
+std::string json_text(const nlohmann::json& value, int indent) {
+  return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+std::string json_text(const nlohmann::ordered_json& value, int indent) {
+  return value.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace swag

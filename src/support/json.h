@@ -1,6 +1,6 @@
 // JSON of unknown origin in, JSON out: the one place where either is done.
 #pragma once
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "src/support/error.h"
@@ -14,9 +14,7 @@ nlohmann::json parse_json(const std::string& text, const std::string& what, Stat
 
 /// `value` as a text, on one line unless `indent` is given. What is no UTF-8 in it (the name of a file may be
 /// anything) becomes U+FFFD.
-template <typename Json>
-std::string json_text(const Json& value, int indent = -1) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
+std::string json_text(const nlohmann::json& value, int indent = -1);
+std::string json_text(const nlohmann::ordered_json& value, int indent = -1);
 
 }  // namespace swag
