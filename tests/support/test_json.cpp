@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "src/support/json.h"
 #include "tests/weights/weight_files.h"
 
