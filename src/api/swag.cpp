@@ -31,28 +31,19 @@ using swag::Status;
 
 // ---------------------------------------------------------------- the boundary
 
-thread_local std::string last_error;
-thread_local const char* last_error_text = "";
+constexpr size_t kLongestMessage = 1000;
+// No std::string: that is gone before a program's atexit handlers run, which may call this library.
+thread_local char last_error[kLongestMessage + 1] = "";
 
-/// One line of bounded length, whatever strings of the caller it quotes.
-std::string one_line(const char* message) {
-  constexpr size_t kLongest = 1000;
-  std::string line(message, strnlen(message, kLongest + 1));
-  if (line.size() > kLongest) line.replace(kLongest - 3, line.npos, "...");
-  for (char& character : line) {
-    const auto code = static_cast<unsigned char>(character);
-    if (code < 0x20 || code == 0x7f) character = '?';
-  }
-  return line;
-}
-
+/// Remembers the message as one line of bounded length, whatever strings of the caller it quotes.
 swag_status fail(swag_status status, const char* message) noexcept {
-  try {
-    last_error = one_line(message);
-    last_error_text = last_error.c_str();
-  } catch (...) {
-    last_error_text = "out of memory";
+  size_t size = 0;
+  for (; size < kLongestMessage && message[size] != '\0'; ++size) {
+    const auto code = static_cast<unsigned char>(message[size]);
+    last_error[size] = code < 0x20 || code == 0x7f ? '?' : message[size];
   }
+  if (message[size] != '\0') std::memcpy(last_error + size - 3, "...", 3);
+  last_error[size] = '\0';
   return status;
 }
 
@@ -218,7 +209,7 @@ const char* swag_status_text(swag_status status) {
   return "unknown status";
 }
 
-const char* swag_last_error(void) { return last_error_text; }
+const char* swag_last_error(void) { return last_error; }
 
 swag_status swag_options_init_sized(swag_options* options, size_t struct_size, const char* preset) {
   return guarded([&] { swag::write_preset(options, struct_size, required(preset, "preset")); });

@@ -42,14 +42,6 @@ void check_log_file(const std::string& path) {
   }
 }
 
-/// Standard output, where `--log -` goes; closed, it is a place that only can be read.
-void check_standard_output() {
-  const int flags = fcntl(STDOUT_FILENO, F_GETFL);
-  if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
-    throw Error(Status::kOutput, "--log: standard output is closed; give a file");
-  }
-}
-
 }  // namespace
 
 std::string numbered(const std::string& path, int64_t number) {
@@ -66,30 +58,36 @@ void RunFiles::reads(const std::string& what, const std::string& path) {
   if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return;
   OutputPlace place;
   place.kind = OutputPlace::Kind::kFile;
+  place.keeps = true;
   place.device = info.st_dev;
   place.inode = info.st_ino;
   inputs_.push_back({what, place});
 }
 
 void RunFiles::reads_weights(const Settings& settings) {
-  if (settings.weights == "auto") reads("the file of the weights", find_weights(settings.network));
-  if (is_weight_file(settings.weights)) reads("the file of the weights", weight_file(settings.weights));
+  const std::string path = weight_file_of(settings);
+  if (!path.empty()) reads("the file of the weights", path);
 }
 
-OutputPlace RunFiles::checked(const std::string& option, const std::string& path) const {
-  const OutputPlace place = find_output_place(path);
+void RunFiles::refuse_double(const std::string& option, const std::string& path,
+                             const OutputPlace& place) const {
   for (const Named& input : inputs_) {
     if (!same_file(input.place, place)) continue;
     throw Error(Status::kOutput,
                 path + ": is " + input.what +
                     "; an input is never replaced, not even with --overwrite; give another name");
   }
-  check_output_file(path, overwrite_);
   for (const Named& other : outputs_) {
     if (!same_file(other.place, place)) continue;
     throw Error(Status::kOutput,
                 path + ": " + other.what + " and " + option + " are one file; give each another name");
   }
+}
+
+OutputPlace RunFiles::checked(const std::string& option, const std::string& path) const {
+  const OutputPlace place = find_output_place(path);
+  refuse_double(option, path, place);
+  check_output_file(path, overwrite_);
   return place;
 }
 
@@ -100,6 +98,16 @@ void RunFiles::writes(const std::string& option, const std::string& path) {
 void RunFiles::writes_picture(const std::string& option, const std::string& path) {
   check_output_path(path, true);  // whether it can be a picture at all
   writes(option, path);
+}
+
+void RunFiles::writes_standard_output(const std::string& option) {
+  const int flags = fcntl(STDOUT_FILENO, F_GETFL);
+  if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {  // closed, it is a place that only can be read
+    throw Error(Status::kOutput, option + ": standard output is closed; give a file");
+  }
+  const OutputPlace place = place_of_descriptor(STDOUT_FILENO, "standard output");
+  refuse_double(option, place.name, place);
+  outputs_.push_back({option, place});
 }
 
 // ---------------------------------------------------------------- the numbered ones
@@ -158,7 +166,7 @@ void check_run_files(const Settings& settings, const std::vector<std::string>& i
   if (!settings.grid.empty()) files.writes_picture("--grid", settings.grid);
   if (!settings.save_weights.empty()) files.writes("--save-weights", settings.save_weights);
   if (settings.log == "-") {
-    check_standard_output();
+    files.writes_standard_output("--log");
   } else if (!settings.log.empty()) {
     files.writes("--log", settings.log);
     check_log_file(settings.log);

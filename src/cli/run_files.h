@@ -27,6 +27,7 @@ class RunFiles {
   /// `option` is what the user gave the name with.
   void writes(const std::string& option, const std::string& path);
   void writes_picture(const std::string& option, const std::string& path);
+  void writes_standard_output(const std::string& option);
 
   /// The pictures of --save-every beside `path`: a multiple of `every` below `most` in each name.
   void writes_numbered(const std::string& path, int64_t every, int64_t most);
@@ -39,6 +40,7 @@ class RunFiles {
     std::string what;
     OutputPlace place;
   };
+  void refuse_double(const std::string& option, const std::string& path, const OutputPlace& place) const;
   OutputPlace checked(const std::string& option, const std::string& path) const;
 
   bool overwrite_;

@@ -65,7 +65,7 @@ OptionsText read_options(const std::string& path) {
       std::find_if(bytes.begin(), bytes.end(), [](uint8_t byte) { return !std::isspace(byte); });
   const bool short_enough = static_cast<int64_t>(bytes.size()) <= kMostOptionBytes;
   const bool object = short_enough && first != bytes.end() && *first == '{' && !is_picture_name(path);
-  const OptionsText source{object ? std::string(bytes.begin(), bytes.end()) : read_description(path),
+  const OptionsText source{object ? std::string(bytes.begin(), bytes.end()) : read_description(bytes),
                            !object};
   if (static_cast<int64_t>(source.text.size()) > kMostOptionBytes) {
     throw Error(Status::kUsage, path + ": its description is larger than any that swag writes");

@@ -101,6 +101,12 @@ std::string weight_file(const std::string& name) {
       printable(name, kMostName) + ": no such weight file; give a .safetensors file, fitted, random or auto");
 }
 
+std::string weight_file_of(const Settings& settings) {
+  if (settings.weights == "auto") return find_weights(settings.network);
+  if (!is_weight_file(settings.weights)) return "";
+  return settings.weights_named_by.empty() ? weight_file(settings.weights) : named_by_picture(settings);
+}
+
 bool is_weight_file(const std::string& weights) {
   return weights != "auto" && weights != "fitted" && weights != "random" &&
          weights.compare(0, 9, "splitmix:") != 0;
@@ -119,11 +125,11 @@ bool parse_splitmix(const std::string& weights, uint64_t& seed) {
 std::string resolve_weights(Settings& settings) {
   std::string warning;
   if (!settings.weights_named_by.empty() && is_weight_file(settings.weights)) {
-    settings.weights = named_by_picture(settings);
+    settings.weights = weight_file_of(settings);
     settings.weights_named_by.clear();
   }
   if (settings.weights == "auto") {
-    const std::string found = find_weights(settings.network);
+    const std::string found = weight_file_of(settings);
     settings.weights = !found.empty() ? found : is_vgg(settings.network) ? "fitted" : "random";
     if (settings.weights == "random") {
       warning = "no weights for " + settings.network +

@@ -31,6 +31,10 @@ std::string find_weights(const std::string& network);
 /// Error(kWeights).
 std::string weight_file(const std::string& name);
 
+/// The file that these settings take their weights from, "" where they take none. One that a picture names is
+/// looked for by its bare name alone, in the folders. Throws Error(kWeights) when it is not there.
+std::string weight_file_of(const Settings& settings);
+
 /// Whether --weights names a file, not a way to make weights.
 bool is_weight_file(const std::string& weights);
 

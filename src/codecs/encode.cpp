@@ -94,8 +94,7 @@ void save_image(const std::string& path, const Image& image, int jpeg_quality,
   atomic_write_file(path, file.data(), file.size());
 }
 
-std::string read_description(const std::string& path) {
-  const Bytes file = read_file(path, Status::kImage, int64_t{1} << 30);
+std::string read_description(const Bytes& file) {
   std::string text;
   if (is_png(file.data(), file.size())) {
     for_each_png_chunk(file.data(), file.size(), [&](const char* type, const uint8_t* data, size_t length) {

@@ -1,6 +1,8 @@
 // Writing pictures: PNG and JPEG, with a note of how they were made in the file's own metadata.
 #pragma once
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "src/image/image.h"
 
@@ -19,8 +21,7 @@ bool is_picture_name(const std::string& path);
 void save_image(const std::string& path, const Image& image, int jpeg_quality,
                 const std::string& description);
 
-/// The description in a PNG or JPEG file, "" where there is none. Throws Error(kImage) for a file that cannot
-/// be read.
-std::string read_description(const std::string& path);
+/// The description in the bytes of a PNG or JPEG file, "" where there is none.
+std::string read_description(const std::vector<uint8_t>& file);
 
 }  // namespace swag

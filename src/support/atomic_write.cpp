@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/support/descriptor.h"
 #include "src/support/file.h"
@@ -25,6 +27,7 @@ namespace swag {
 namespace {
 
 constexpr char kPrefix[] = ".swag-", kSuffix[] = ".part";
+constexpr size_t kDigits = 16;   // between them, hexadecimal
 constexpr int kMostTries = 100;  // to find a name that is free
 
 /// Nobody can tell it beforehand and put something else there.
@@ -36,15 +39,17 @@ std::string random_name() {
     bits = static_cast<uint64_t>(now.tv_nsec) << 32 ^ static_cast<uint64_t>(now.tv_sec) ^
            static_cast<uint64_t>(::getpid());
   }
-  char digits[17];
+  char digits[kDigits + 1];
   std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(bits));
   return kPrefix + std::string(digits) + kSuffix;
 }
 
+/// One that random_name() could give: what a user calls ".swag-photo.part" is the user's.
 bool is_temporary_name(std::string_view name) {
   const std::string_view prefix = kPrefix, suffix = kSuffix;
-  return name.size() > prefix.size() + suffix.size() && name.substr(0, prefix.size()) == prefix &&
-         name.substr(name.size() - suffix.size()) == suffix;
+  if (name.size() != prefix.size() + kDigits + suffix.size()) return false;
+  return name.substr(0, prefix.size()) == prefix && name.substr(prefix.size() + kDigits) == suffix &&
+         name.substr(prefix.size(), kDigits).find_first_not_of("0123456789abcdef") == name.npos;
 }
 
 /// The way to a file that has no name.
@@ -115,17 +120,33 @@ class TemporaryFile {
   Descriptor file_;
 };
 
-/// Owner, group and permissions of the file that is replaced. A group that cannot be kept must not hand its
-/// rights to another one.
+constexpr char kAccessList[] = "system.posix_acl_access";
+
+/// The rights of single users and groups (an ACL) beside a file's mode; empty where there are none.
+std::vector<char> access_list(const std::string& path) {
+  std::vector<char> list(1 << 16);  // as large as an attribute can be
+  const ssize_t size = ::getxattr(path.c_str(), kAccessList, list.data(), list.size());
+  list.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  return list;
+}
+
+/// Owner, group and permissions of the file that is replaced. What cannot be kept must not hand its rights to
+/// someone else: the group's to another group, or, of an ACL, whose mask stands in their place, to the group.
 bool take_over(int file, const OutputPlace& place) {
+  constexpr mode_t kGroup = 070;
   struct stat now {};
   if (::fstat(file, &now) != 0) return false;
   mode_t mode = place.mode;
   // Where the owner cannot be kept, it is this user, as after any other program that replaces files.
   [[maybe_unused]] const int kept = ::fchown(file, place.owner, static_cast<gid_t>(-1));
-  if (now.st_gid != place.group && ::fchown(file, static_cast<uid_t>(-1), place.group) != 0) {
-    mode = (mode & ~static_cast<mode_t>(070)) | ((mode & 07) << 3);
+  const bool same_group =
+      now.st_gid == place.group || ::fchown(file, static_cast<uid_t>(-1), place.group) == 0;
+  if (!same_group) mode = (mode & ~kGroup) | ((mode & 07) << 3);
+  const std::vector<char> list = access_list(place.path());
+  if (!list.empty() && same_group && ::fsetxattr(file, kAccessList, list.data(), list.size(), 0) == 0) {
+    return true;  // the mode is in it
   }
+  if (!list.empty()) mode &= ~kGroup;
   return ::fchmod(file, mode) == 0;
 }
 

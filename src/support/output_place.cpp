@@ -61,6 +61,7 @@ void describe_existing(OutputPlace& place, const struct stat& info, const std::s
   if (place.kind != OutputPlace::Kind::kStream) {
     place.kind = S_ISREG(info.st_mode) ? OutputPlace::Kind::kFile : OutputPlace::Kind::kStream;
   }
+  place.keeps = S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode);
   place.device = info.st_dev;
   place.inode = info.st_ino;
   place.mode = info.st_mode & 0777;
@@ -127,10 +128,21 @@ OutputPlace check_output_file(const std::string& path, bool overwrite) {
   return place;
 }
 
+OutputPlace place_of_descriptor(int descriptor, const std::string& name) {
+  struct stat info {};
+  if (::fstat(descriptor, &info) != 0) refuse(name, reason_of(errno));
+  OutputPlace place;
+  place.kind = OutputPlace::Kind::kStream;
+  place.name = name;
+  describe_existing(place, info, name);
+  return place;
+}
+
 bool same_file(const OutputPlace& a, const OutputPlace& b) {
-  if (a.kind == OutputPlace::Kind::kStream || b.kind == OutputPlace::Kind::kStream) return false;
-  if (a.kind != b.kind || a.device != b.device || a.inode != b.inode) return false;
-  return a.kind == OutputPlace::Kind::kFile || ::strcasecmp(a.name.c_str(), b.name.c_str()) == 0;
+  if (a.device != b.device || a.inode != b.inode) return false;
+  if (a.keeps && b.keeps) return true;
+  const bool new_ones = a.kind == OutputPlace::Kind::kNew && b.kind == OutputPlace::Kind::kNew;
+  return new_ones && ::strcasecmp(a.name.c_str(), b.name.c_str()) == 0;
 }
 
 }  // namespace swag

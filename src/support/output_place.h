@@ -15,6 +15,7 @@ struct OutputPlace {
   Kind kind = Kind::kNew;
   bool through_link = false;
   std::string folder, name;  // where the last link leads
+  bool keeps = false;        // what is there is a file or a pipe, in which two outputs would mix; no device
   dev_t device = 0;          // of what is there; of the folder for kNew
   ino_t inode = 0;
   mode_t mode = 0;  // permissions and owners of a kFile
@@ -33,8 +34,11 @@ OutputPlace find_output_place(const std::string& path);
 /// leads nowhere, both without `overwrite`; a folder or device that is not writable. Throws Error(kOutput).
 OutputPlace check_output_file(const std::string& path, bool overwrite);
 
-/// Whether two places are one file, however they are spelt. Names of new files that differ in nothing but
-/// the case of letters count as one: on some file systems they are.
+/// What is open as `descriptor`, for what is written to it. Throws Error(kOutput) when nothing is.
+OutputPlace place_of_descriptor(int descriptor, const std::string& name);
+
+/// Whether two places are one file or pipe, however they are spelt. Names of new files that differ in nothing
+/// but the case of letters count as one: on some file systems they are.
 bool same_file(const OutputPlace& a, const OutputPlace& b);
 
 }  // namespace swag

@@ -282,6 +282,18 @@ class ShowOptions(CliTest):
         file = self.write("options.json", json.dumps(first).encode())
         self.assertEqual(self.shown("--options-from", file), first)
 
+    def test_options_come_through_a_pipe_too(self):
+        self.swag(self.content, self.style, "-o", self.out, *FAST, "--style-weight", "7")
+        for data in (self.read("out.png"), b'{"style_weight": 7}'):
+            source, sink = os.pipe()
+            with open(sink, "wb") as writer, open(source, "rb"):
+                writer.write(data)
+                writer.close()
+                path = "/dev/fd/%d" % source
+                shown = subprocess.run([self.program, "--show-options", "--options-from", path], pass_fds=[source],
+                                       capture_output=True, timeout=60).stdout
+            self.assertEqual(json.loads(shown)["style_weight"], 7)
+
     def test_the_command_line_wins_over_the_file_over_the_preset(self):
         file = self.write("options.json", b'{"iterations": 7, "history": 8}')
         shown = self.shown("--preset", "gatys", "--weights", "random", "--options-from", file, "--history", 9)

@@ -18,7 +18,7 @@ import sys
 import unittest
 
 import cli_case
-from cli_case import FAST, USAGE, WEIGHTS, CliTest
+from cli_case import FAST, OUTPUT, USAGE, WEIGHTS, CliTest
 from cli_files import png, png_chunk, png_chunks, safetensors
 
 LOADED = "cannot load its library"   # a plugin was tried
@@ -165,6 +165,20 @@ class Pictures(CliTest):
                 shown = json.loads(self.shown({"weights": name}, "--weights", other).stdout)
                 self.assertEqual(shown["weights"], other)
         self.assertEqual(json.loads(self.shown({"weights": "splitmix:3"}).stdout)["weights"], "splitmix:3")
+
+    def test_weights_that_a_picture_names_are_an_input_wherever_they_are_found(self):
+        os.mkdir(self.path("d"))
+        weights = self.path("d/w.safetensors")
+        self.stylise("--save-weights", weights)
+        self.stylise("--weights", weights, "--overwrite")
+        before = self.read("d/w.safetensors")
+        run = [self.content, self.style, "-o", self.path("again.png"), "--options-from", self.out, "--overwrite"]
+        result = self.swag(*run, "--log", weights, SWAG_WEIGHTS=weights)
+        self.assertEqual(result.returncode, OUTPUT, result.stderr)
+        self.assertIn("is the file of the weights", result.stderr)
+        self.assertEqual(self.read("d/w.safetensors"), before)
+        result = self.swag(*run, SWAG_WEIGHTS=weights)
+        self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_a_file_of_options_may_name_any_weights(self):
         other = self.write("other.safetensors", safetensors({"a": [1]}))

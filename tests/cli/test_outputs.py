@@ -52,6 +52,32 @@ class Clashes(QuickTest):
         for name in ("link.png", "hard.png", "./content.png", "again/content.png", "again/link.png"):
             self.assert_clash("--overwrite", out=self.path(name), word="is the content picture")
 
+    def run_with(self, *options, stdout=None, descriptor=None):
+        command = [self.program, self.content, self.style, "-o", self.out, *FAST, *ONE_LAYER, *options]
+        return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True,
+                              pass_fds=[] if descriptor is None else [descriptor])
+
+    def test_an_input_reached_through_a_descriptor(self):
+        before = self.read("content.png")
+        with open(self.content, "ab") as content:
+            path = "/proc/self/fd/%d" % content.fileno()
+            os.symlink(path, self.path("p.png"))
+            for options in (["--log", "-"], ["--log", "/dev/stdout"], ["--save-weights", path],
+                            ["--grid", self.path("p.png")]):
+                with self.subTest(options=options):
+                    result = self.run_with(*options, stdout=content, descriptor=content.fileno())
+                    self.assertEqual(result.returncode, OUTPUT, result.stderr)
+                    self.assertIn("is the content picture", result.stderr)
+                    self.assertEqual(self.read("content.png"), before)
+
+    def test_standard_output_takes_one_output_unless_it_is_a_device(self):
+        os.symlink("/dev/stdout", self.path("grid.png"))
+        options = ["--log", "-", "--grid", self.path("grid.png")]
+        result = self.run_with(*options, stdout=subprocess.PIPE)
+        self.assertEqual(result.returncode, OUTPUT, result.stderr)
+        self.assertIn("--grid and --log are one file", result.stderr)
+        self.assertEqual(self.run_with(*options, stdout=subprocess.DEVNULL).returncode, 0)
+
     def test_two_outputs_are_two_files(self):
         os.mkdir(self.path("sub"))
         os.symlink("out.png", self.path("link.png"))
@@ -187,7 +213,7 @@ class Places(QuickTest):
 
     def test_a_stale_temporary_file_is_no_hindrance_and_goes(self):
         for number in range(3):
-            self.write(".swag-1-%d.part" % number, b"x")
+            self.write(".swag-%016x.part" % number, b"x")
         command = ["unshare", "-pf", self.program, self.content, self.style, "-o", self.out, *FAST, *ONE_LAYER]
         if os.geteuid() != 0 or subprocess.run([*command, "--overwrite"], capture_output=True).returncode != 0:
             self.stylise("--overwrite")   # where no process can get the number 1

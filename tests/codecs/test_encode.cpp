@@ -29,6 +29,10 @@ Image eight_bit_image(int h, int w, uint64_t seed, bool alpha) {
   return image;
 }
 
+std::string description_in(const std::string& path) {
+  return read_description(read_file(path, Status::kImage, 1 << 20));
+}
+
 size_t files_in(const TemporaryFolder& folder) {
   size_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder.path())) count += entry.exists();
@@ -107,14 +111,14 @@ TEST_CASE("the description comes back from PNG and JPEG, of any length, and the 
   for (const char* name : {"a.png", "a.jpg"}) {
     const std::string path = folder.file(name);
     save_image(path, image, 95, "");
-    CHECK(read_description(path) == "");
+    CHECK(description_in(path) == "");
     const Image without = load_image(path);
     for (const size_t bytes : {size_t{11}, size_t{65527}, size_t{65528}, size_t{65529}, size_t{200000}}) {
       CAPTURE(bytes);
       const std::string text = long_text(bytes);
       REQUIRE(text.size() == bytes);
       save_image(path, image, 95, text);
-      CHECK(read_description(path) == text);
+      CHECK(description_in(path) == text);
       CHECK(load_image(path).rgb == without.rgb);
     }
   }
@@ -140,25 +144,24 @@ TEST_CASE("read_description does not follow lengths that lie, nor other programs
   save_image(jpeg, image, 90, "{\"a\":1}");
   std::string bytes = read_text(png);
   write_text(png, bytes.replace(bytes.find("iTXt") - 4, 4, "\xff\xff\xff\xff"));
-  CHECK(read_description(png) == "");
+  CHECK(description_in(png) == "");
   bytes = read_text(jpeg);
   const size_t comment = bytes.find("\xff\xfe");
   REQUIRE(comment != std::string::npos);
   write_text(jpeg, std::string(bytes).replace(comment + 2, 2, "\xff\xff"));
-  CHECK(read_description(jpeg) == "");
+  CHECK(description_in(jpeg) == "");
   write_text(jpeg, std::string(bytes).replace(comment + 2, 2, "\0\0"s));
-  CHECK(read_description(jpeg) == "");
+  CHECK(description_in(jpeg) == "");
   write_text(jpeg, std::string(bytes).insert(comment,
                                              "\xff\xfe\0\x0a"
                                              "by GIMP."s));
-  CHECK(read_description(jpeg) == "{\"a\":1}");
+  CHECK(description_in(jpeg) == "{\"a\":1}");
   for (size_t size = 1; size < bytes.size(); ++size) {
     write_text(jpeg, bytes.substr(0, size));
-    CHECK(read_description(jpeg).size() <= 7);
+    CHECK(description_in(jpeg).size() <= 7);
   }
   write_text(png, "no picture");
-  CHECK(read_description(png) == "");
-  CHECK(error_text([&] { read_description(folder.file("none.png")); }).substr(0, 3) == "3: ");
+  CHECK(description_in(png) == "");
 }
 
 TEST_CASE("check_output_path refuses what could not be written, and creates nothing") {

@@ -1,5 +1,6 @@
 /* Uses an installed swag from C99 as a stranger would: a short run, and statuses where they are due. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <swag.h>
 
@@ -66,7 +67,16 @@ static void check_run(void) {
   swag_model_free(model);
 }
 
+/* The last moment at which a program can call a library; its exit status is the only way left to say no. */
+static void check_mistakes_at_exit(void) {
+  const int before = failures;
+  check_mistakes();
+  expect(strstr(swag_last_error(), "missing.safetensors") != NULL, "the reason of the last failure");
+  if (failures > before) _Exit(1);
+}
+
 int main(void) {
+  expect(atexit(check_mistakes_at_exit) == 0, "atexit to work");
   check_versions();
   check_mistakes();
   check_run();

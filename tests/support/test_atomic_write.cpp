@@ -2,8 +2,10 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <csignal>
+#include <cstring>
 #include <thread>
 
 #include "src/support/descriptor.h"
@@ -60,6 +62,32 @@ TEST_CASE("root keeps the owner of a file that it replaces") {
   CHECK(read_text(folder.file("a")) == "2");
 }
 
+TEST_CASE("the rights of single users are kept, and no group gains by it") {
+  constexpr char kAcl[] = "system.posix_acl_access";
+  // Version 2; then tag, rights and number of: the owner, the user 65534, the group, the mask, everyone else.
+  struct Entry {
+    uint16_t tag, rights;
+    uint32_t id;
+  };
+  const struct {
+    uint32_t version = 2;
+    Entry entries[5] = {{1, 6, ~0u}, {2, 6, 65534}, {4, 0, ~0u}, {16, 6, ~0u}, {32, 0, ~0u}};
+  } list;
+  const TemporaryFolder folder;
+  write_text(folder.file("a"), "1");
+  if (::setxattr(folder.file("a").c_str(), kAcl, &list, sizeof list, 0) != 0) {
+    MESSAGE("SKIP: this file system has no lists of rights");
+    return;
+  }
+  CHECK(mode_of(folder.file("a")) == 0660);
+  write_file(folder.file("a"), "2");
+  CHECK(read_text(folder.file("a")) == "2");
+  CHECK(mode_of(folder.file("a")) == 0660);
+  char kept[128];
+  REQUIRE(::getxattr(folder.file("a").c_str(), kAcl, kept, sizeof kept) == sizeof list);
+  CHECK(std::memcmp(kept, &list, sizeof list) == 0);
+}
+
 TEST_CASE("a link stays, and what it leads to is written") {
   const TemporaryFolder folder;
   fs::create_directory(folder.file("sub"));
@@ -113,20 +141,25 @@ TEST_CASE("a name can be as long as the file system allows, and so can a path") 
 TEST_CASE("leftovers are removed where no process holds them, and nothing else is") {
   const TemporaryFolder folder;
   const std::string held = folder.file(".swag-0123456789abcdef.part");
-  for (const char* name :
-       {".swag-1-0.part", ".swag-fedcba9876543210.part", ".swag-.part", ".swag-1.png", "a.part"}) {
-    write_text(folder.file(name), "x");
-  }
+  const std::string left = folder.file(".swag-fedcba9876543210.part");
+  const std::vector<const char*> others = {".swag-photo.part",
+                                           ".swag-.part",
+                                           ".swag-1.png",
+                                           "a.part",
+                                           ".swag-0123456789abcdeF.part",
+                                           ".swag-0123456789abcde.part",
+                                           ".swag-0123456789abcdef0.part"};
+  for (const char* name : others) write_text(folder.file(name), "x");
   write_text(held, "x");
-  fs::create_directory(folder.file(".swag-folder.part"));
-  fs::create_symlink("a.part", folder.file(".swag-link.part"));
+  write_text(left, "x");
+  fs::create_directory(folder.file(".swag-000000000000000f.part"));
+  fs::create_symlink("a.part", folder.file(".swag-000000000000000e.part"));
   const Descriptor writer(::open(held.c_str(), O_WRONLY));
   REQUIRE(::flock(writer.get(), LOCK_EX) == 0);
   remove_leftovers(folder.path());
-  CHECK_FALSE(fs::exists(folder.file(".swag-1-0.part")));
-  CHECK_FALSE(fs::exists(folder.file(".swag-fedcba9876543210.part")));
+  CHECK_FALSE(fs::exists(left));
   CHECK(fs::exists(held));
-  CHECK(files_in(folder.path()) == 6);
+  CHECK(files_in(folder.path()) == others.size() + 3);
   remove_leftovers(folder.file("none"));
 }
 

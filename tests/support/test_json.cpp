@@ -46,6 +46,17 @@ TEST_CASE("a name that an object has twice is refused, in a short message withou
   CHECK(parse_error("{\"" + name + "\": 1, \"" + name + "\": 1}").size() < 300);
 }
 
+TEST_CASE("many objects are read at once, where a look at all others for each would take minutes") {
+  constexpr size_t kObjects = 200000;
+  std::string text = "{\"list\":[{}";
+  for (size_t i = 1; i < kObjects; ++i) text += ",{\"a\":{}}";
+  text += "]";
+  for (size_t i = 0; i < kObjects; ++i) text += ",\"" + std::to_string(i) + "\":{}";
+  const nlohmann::json json = parse_json(text + "}", "f", Status::kUsage);
+  CHECK(json.size() == kObjects + 1);
+  CHECK(json["list"].size() == kObjects);
+}
+
 TEST_CASE("what is no UTF-8 can be written as JSON all the same") {
   CHECK(json_text(nlohmann::json{{"a", "ä\xff"}}) == "{\"a\":\"ä\uFFFD\"}");
   CHECK(json_text(nlohmann::ordered_json{{"b", 1}, {"a", 2}}, 1) == "{\n \"b\": 1,\n \"a\": 2\n}");

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -55,6 +56,25 @@ TEST_CASE("two names are one file through links and dots, and where only the cas
   for (const char* name : {"./new", "sub/../new", "again/new", "New"}) CHECK(same("new", name));
   for (const char* name : {"old", "sub/new", "new2"}) CHECK_FALSE(same("new", name));
   CHECK_FALSE(same_file(find_output_place("/dev/null"), find_output_place("/dev/null")));
+}
+
+TEST_CASE("a file or a pipe is the same through a descriptor, a device may be shared") {
+  const TemporaryFolder folder;
+  write_text(folder.file("old"), "x");
+  REQUIRE(mkfifo(folder.file("pipe").c_str(), 0600) == 0);
+  for (const char* name : {"old", "pipe"}) {
+    CAPTURE(name);
+    const Descriptor file(::open(folder.file(name).c_str(), O_RDWR | O_CLOEXEC));
+    const std::string path = "/proc/self/fd/" + std::to_string(file.get());
+    fs::remove(folder.file("link"));
+    fs::create_symlink(path, folder.file("link"));
+    const OutputPlace place = find_output_place(folder.file(name));
+    CHECK(same_file(place, find_output_place(path)));
+    CHECK(same_file(place, find_output_place(folder.file("link"))));
+    CHECK(same_file(place, place_of_descriptor(file.get(), "it")));
+    CHECK_FALSE(same_file(place, find_output_place("/dev/null")));
+  }
+  CHECK(contains(error_text([] { place_of_descriptor(-1, "it"); }), "8: it: "));
 }
 
 TEST_CASE("what no file can be written to is refused with its reason") {
