@@ -3,6 +3,7 @@
 #include <climits>
 #include <new>
 
+#include "src/codecs/bmp.h"
 #include "src/codecs/chunks.h"
 #include "src/codecs/foreign.h"
 #include "src/codecs/jpeg.h"
@@ -22,6 +23,7 @@ constexpr size_t kLongestName = 4096;             // of a file in a message
 Image decode(const PictureFile& file) {
   if (is_jpeg(file.data, file.size)) return decode_jpeg(file);
   if (is_png(file.data, file.size)) return decode_png(file);
+  if (is_bmp(file.data, file.size)) return decode_bmp(file);
   PnmHeader pnm;
   if (parse_pnm(pnm, file.data, file.size)) return decode_pnm(pnm, file);
   return decode_with_stb(file);

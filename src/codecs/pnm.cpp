@@ -15,7 +15,7 @@ constexpr double kMostPixels =
 int next_number(const uint8_t* file, size_t size, size_t& at) {
   while (at < size && (std::isspace(file[at]) || file[at] == '#')) {
     const bool comment = file[at++] == '#';
-    while (comment && at < size && file[at] != '\n') ++at;
+    while (comment && at < size && file[at] != '\n' && file[at] != '\r') ++at;
   }
   if (at == size || !std::isdigit(file[at])) return -1;
   int value = 0;
@@ -26,14 +26,20 @@ int next_number(const uint8_t* file, size_t size, size_t& at) {
 }  // namespace
 
 bool parse_pnm(PnmHeader& header, const uint8_t* file, size_t size) {
-  if (size < 3 || file[0] != 'P' || (file[1] != '5' && file[1] != '6') || !std::isspace(file[2]))
+  if (size < 3 || file[0] != 'P' || (file[1] != '5' && file[1] != '6') ||
+      (!std::isspace(file[2]) && file[2] != '#')) {
     return false;
+  }
   size_t at = 2;
   header.channels = file[1] == '6' ? 3 : 1;
   header.w = next_number(file, size, at);
   header.h = next_number(file, size, at);
   header.largest = next_number(file, size, at);
-  header.samples = at + 1;  // a single white space follows
+  // A single white space follows, which a comment may precede: it ends with one.
+  if (at < size && file[at] == '#') {
+    while (at < size && file[at] != '\n' && file[at] != '\r') ++at;
+  }
+  header.samples = at + 1;
   return header.w > 0 && header.h > 0 && header.largest > 0 && header.largest < 65536;
 }
 

@@ -3,7 +3,6 @@
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC  // the library's users may have an stb of their own
 #define STBI_NO_STDIO
-#define STBI_ONLY_BMP
 #define STBI_ONLY_GIF
 #define STBI_ONLY_TGA
 #define STBI_MAX_DIMENSIONS (1 << 24)  // picture_file.cpp has its own, smaller limit and says so
@@ -31,7 +30,7 @@
 namespace swag {
 namespace {
 
-// Two bytes are a run of 128 pixels of TGA; a bit is a pixel of BMP.
+// Two bytes are a run of 128 pixels of TGA.
 constexpr double kMostPixelsPerByte = 64;
 
 /// A file in memory as stb's input that remembers whether the decoder asked for more than there is: stb takes
@@ -70,23 +69,20 @@ struct Reader {
   file.fail("is damaged, or of a kind that is not read (" + reason + ")");
 }
 
-uint32_t little_endian32(const uint8_t* p) { return p[0] | p[1] << 8 | p[2] << 16 | uint32_t{p[3]} << 24; }
-
-/// That of an extension of GIF, or of the fifth version of BMP's header: at its 56th byte what kind of
-/// colours there are, at its 112th where in the file (from the header on) the profile lies, and its size.
-ColourProfile profile_of(const PictureFile& file, const std::vector<uint8_t>& gif_icc) {
-  constexpr size_t kHeader = 14, kVersion5 = 124;
-  const uint8_t* icc = gif_icc.data();
-  size_t size = gif_icc.size();
-  const uint8_t* header = file.data + kHeader;
-  if (file.size > kHeader + kVersion5 && file.data[0] == 'B' && file.data[1] == 'M' &&
-      little_endian32(header) >= kVersion5 && std::memcmp(header + 56, "DEBM", 4) == 0) {
-    const size_t at = kHeader + little_endian32(header + 112);
-    size = little_endian32(header + 116);
-    icc = at <= file.size && size <= file.size - at ? file.data + at : nullptr;
+/// What stb does not look at: where the first pixel is (bit 4 of the 18th byte: on the right; 6 and 7:
+/// interleaved rows), and which number the first colour of a palette has. Returns the orientation.
+int tga_orientation(const PictureFile& file) {
+  const bool palette = file.data[1] == 1 && (file.data[3] | file.data[4]) != 0;
+  if (palette || (file.data[17] & 0xc0) != 0) {
+    file.fail(std::string("is a TGA of a kind that is not read (") +
+              (palette ? "a palette that does not begin at 0" : "interleaved") + ")");
   }
-  if (size == 0) return {};
-  ColourProfile profile = icc != nullptr ? ColourProfile::from_icc(icc, size) : ColourProfile();
+  return (file.data[17] & 0x10) != 0 ? 2 : 1;  // mirrored
+}
+
+ColourProfile gif_profile(const PictureFile& file, const std::vector<uint8_t>& icc) {
+  if (icc.empty()) return {};
+  ColourProfile profile = ColourProfile::from_icc(icc.data(), icc.size());
   if (!profile) file.note("its colour profile is damaged; sRGB is assumed");
   return profile;
 }
@@ -96,17 +92,18 @@ ColourProfile profile_of(const PictureFile& file, const std::vector<uint8_t>& gi
 Image decode_with_stb(const PictureFile& file) {
   int w = 0, h = 0, channels = 0;
   if (!stbi_info_from_memory(file.data, static_cast<int>(file.size), &w, &h, &channels)) {
-    file.fail("is not a picture that can be read; JPEG, PNG, BMP, GIF, TGA and binary PNM can");
+    file.fail("is not a picture that can be read; JPEG, PNG, BMP, GIF, TGA and binary PNM (P5, P6) can");
   }
   const bool gif = is_gif(file.data, file.size);
   file.check_size(h, w,
                   gif ? most_gif_pixels(file.size) : kMostPixelsPerByte * static_cast<double>(file.size));
   const int64_t pixels = int64_t{h} * w;
   // stb holds RGBA, of a GIF three times: its canvas, the one before, and which pixels changed.
-  const PictureBuilder::Source source = {h, w, {4, 1}, 1, pixels * (gif ? 9 : 8)};
+  const PictureBuilder::Source source = {
+      h, w, {4, 1}, gif ? 1 : tga_orientation(file), pixels * (gif ? 9 : 8)};
   const GifSigns signs = gif ? gif_signs(file.data, file.size) : GifSigns();
   if (signs.several_frames) file.note("is animated; its first frame is taken");
-  PictureBuilder builder(file, source, profile_of(file, signs.icc));
+  PictureBuilder builder(file, source, gif_profile(file, signs.icc));
   const stbi_io_callbacks callbacks = {Reader::read, Reader::skip, Reader::at_end};
   Reader reader{file.data, static_cast<int64_t>(file.size)};
   const std::unique_ptr<stbi_uc, void (*)(void*)> samples(

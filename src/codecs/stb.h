@@ -1,4 +1,4 @@
-// BMP, GIF (its first frame) and TGA, by stb.
+// GIF (its first frame) and TGA, by stb.
 #pragma once
 #include "src/codecs/picture_file.h"
 #include "src/image/image.h"

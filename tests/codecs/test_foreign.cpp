@@ -71,22 +71,6 @@ TEST_CASE("a BMP with run lengths is called so") {
   }
 }
 
-TEST_CASE("decode reads BMP of 16 and 32 bits with bit fields") {
-  const auto bmp = [](int bits, uint32_t r, uint32_t g, uint32_t b, const std::string& pixels) {
-    return "BM"s + little_endian(66 + pixels.size(), 4) + little_endian(0, 4) + little_endian(66, 4) +
-           little_endian(40, 4) + little_endian(2, 4) + little_endian(1, 4) + little_endian(1, 2) +
-           little_endian(bits, 2) + little_endian(3, 4) + std::string(20, '\0') + little_endian(r, 4) +
-           little_endian(g, 4) + little_endian(b, 4) + pixels;
-  };
-  const std::string rgb565 =
-      little_endian(0xf800 | 0x0010, 2) + little_endian(0x07e0, 2);  // red and half blue; green
-  const Image small = decode(bmp(16, 0xf800, 0x07e0, 0x001f, rgb565));
-  check_pixel(small, 0, 255, 0, 132, 0.1);
-  check_pixel(small, 1, 0, 255, 0, 0.1);
-  const Image large = decode(bmp(32, 0xff, 0xff00, 0xff0000, "\1\2\3\0\4\5\6\0"s));
-  check_pixel(large, 0, 1, 2, 3, 0.1);
-}
-
 TEST_CASE("a GIF with several frames says that its first is taken, a still one says nothing") {
   const std::string header = "GIF89a\2\0\1\0\x80\0\0\0\0\0\xff\xff\xff"s;
   const std::string frame = "\x21\xf9\4\0\0\0\0\0"s + ",\0\0\0\0\2\0\1\0\0\2\2\x0c\x0a\0"s;
