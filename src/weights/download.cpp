@@ -105,16 +105,6 @@ void check_curl(const ProgramResult& result, const ModelFile& file, const std::s
 
 }  // namespace
 
-Descriptor open_for_reading(const std::string& path) {
-  Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  if (!file) throw Error(Status::kWeights, path + ": cannot be read: " + std::strerror(errno));
-  struct stat info = {};
-  if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-    throw Error(Status::kWeights, path + ": is not a regular file");
-  }
-  return file;
-}
-
 std::string download_problem(const ModelFile& file, int descriptor, std::string& digest) {
   const int64_t bytes = bytes_of(descriptor);
   if (!is_complete(file, bytes)) {

@@ -70,7 +70,7 @@ Descriptor published_file(const ModelFile& file, const fs::path& archive, const 
                           std::string& digest) {
   std::error_code error;
   if (fs::exists(archive, error)) {
-    Descriptor opened = open_for_reading(archive.string());
+    Descriptor opened = open_regular_file(archive.string(), Status::kWeights);
     const std::string problem = download_problem(file, opened.get(), digest);
     if (problem.empty()) return opened;
     throw Error(Status::kWeights, archive.string() + ": " + problem + "; remove it and try again");
@@ -137,14 +137,16 @@ void convert_model(const std::string& source, const std::string& target, const M
 
 std::string check_sha256_note(const std::string& path) {
   std::error_code error;
-  if (!fs::exists(path + ".sha256", error)) return "";
-  const std::vector<uint8_t> note = read_file(path + ".sha256", Status::kWeights, kMostNoteBytes);
+  const std::string beside = path + ".sha256";
+  if (!fs::exists(beside, error)) return "";
+  const Descriptor opened = open_regular_file(beside, Status::kWeights);
+  const std::vector<uint8_t> note = read_file(opened.get(), beside, Status::kWeights, kMostNoteBytes);
   const std::string noted(
       note.begin(), std::find_if(note.begin(), note.end(), [](uint8_t c) { return c == ' ' || c == '\n'; }));
   const std::string digest = sha256_file(path);
   if (noted == digest) return digest;
-  throw Error(Status::kWeights, path + ": has the SHA-256 " + digest + ", not the one of " + path +
-                                    ".sha256, " + printable(noted, 64) +
+  throw Error(Status::kWeights, path + ": has the SHA-256 " + digest + ", not the one of " + beside + ", " +
+                                    printable(noted, 64) +
                                     "; fetch it again, or remove the note if the file was meant to change");
 }
 

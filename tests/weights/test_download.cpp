@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "src/support/file.h"
 #include "src/support/trusted_file.h"
 #include "src/weights/download.h"
 #include "src/weights/model_files.h"
@@ -198,7 +199,7 @@ TEST_CASE("an open file is converted, whatever its name has become, and its SHA-
   const ProgramResult made =
       run_program({program("python3"), "-c", make, SWAG_SOURCE_DIR "/tests/tools", source});
   REQUIRE(made.errors == "");
-  const Descriptor opened = open_for_reading(source);
+  const Descriptor opened = open_regular_file(source, Status::kWeights);
   const std::string digest = sha256_file(source);
   write_text(folder.file("evil"), "evil");
   fs::rename(folder.file("evil"), source);

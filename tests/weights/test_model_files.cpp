@@ -280,6 +280,26 @@ TEST_CASE("what goes wrong while fetching is said with the way out, and the down
   }
 }
 
+TEST_CASE("a note of a SHA-256 that is no short file is refused, not waited for") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("w"), note = path + ".sha256";
+  write_text(path, "weights");
+  CHECK(check_sha256_note(path) == "");
+  SUBCASE("long") {
+    write_text(note, std::string(70000, '0'));
+    CHECK(error_text([&] { check_sha256_note(path); }) == "4: " + note + ": is larger than 64 KiB");
+  }
+  SUBCASE("a pipe") {
+    REQUIRE(mkfifo(note.c_str(), 0600) == 0);
+    CHECK(error_text([&] { check_sha256_note(path); }) == "4: " + note + ": is not a regular file");
+  }
+  SUBCASE("of a pipe") {
+    REQUIRE(mkfifo(folder.file("pipe").c_str(), 0600) == 0);
+    write_text(folder.file("pipe.sha256"), "0");
+    CHECK(contains(error_text([&] { check_sha256_note(folder.file("pipe")); }), "is not a regular file"));
+  }
+}
+
 TEST_CASE("the converter is found in the first folder that has it") {
   const TemporaryFolder first, second;
   write_text(second.file("convert_weights.py"), "");
