@@ -59,7 +59,9 @@ std::string protocols_for(const std::string& url) {
 
 ProgramResult run_curl(const ModelFile& file, int part, const DownloadOptions& options) {
   const int64_t begin = lseek(part, 0, SEEK_END);
+  // -q, which must come first: the user's .curlrc could write other files or go other ways.
   std::vector<std::string> arguments = {options.curl,
+                                        "-q",
                                         "--fail",
                                         "--location",
                                         "--proto",
