@@ -744,8 +744,8 @@ def write_atomically(target, header, chunks):
 
 
 def take_over(descriptor, old):
-    """Owner, group and permissions of the file that is replaced. A group that cannot be kept must not hand its
-    rights to another one."""
+    """Owner, group and permissions of the file that is replaced. A group that cannot be kept must not hand
+    its rights to another one."""
     mode = stat.S_IMODE(old.st_mode) & 0o777
     with contextlib.suppress(OSError):   # where the owner cannot be kept, it is this user
         os.fchown(descriptor, old.st_uid, -1)

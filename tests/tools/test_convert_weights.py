@@ -608,7 +608,8 @@ class Output(ConverterTest):
     def test_too_little_memory_is_told_in_one_line(self):
         def without_memory(*_arguments, **_options):
             raise MemoryError
-        for place in ("argparse.ArgumentParser", "collections.namedtuple", "zipfile.ZipFile", "zipfile.ZipFile.read"):
+        for place in ("argparse.ArgumentParser", "collections.namedtuple", "zipfile.ZipFile",
+                      "zipfile.ZipFile.read"):
             module = place.partition(".")[0]
             deny = (f"import sys, {module}\n"
                     "def deny(*a, **o): raise MemoryError\n"
