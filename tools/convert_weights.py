@@ -10,23 +10,41 @@ checked against the file before memory is taken, and no file takes more time tha
 
 float64 becomes F32, float16 and bfloat16 stay as they are; integers (batch norm's counters) are left out.
 Values are copied bit by bit, but for VGGs from Caffe: see `from_caffe`. Exit codes: 2 usage, 4 the input,
-6 memory, 8 the output.
+6 memory, 8 the output, 128 + N signal N.
 """
+import os
+import sys
+
+EXIT_WEIGHTS, EXIT_MEMORY, EXIT_OUTPUT = 4, 6, 8
+
+
+def end_without_handler(kind, value, trace):
+    """Of an exception: even the imports below may find no memory, and there is little left to say so."""
+    if not issubclass(kind, MemoryError):
+        return sys.__excepthook__(kind, value, trace)
+    os.write(2, b"convert_weights.py: there is not enough memory for Python\n")
+    os._exit(EXIT_MEMORY)
+
+
+if __name__ == "__main__":
+    sys.excepthook = end_without_handler
+
 import argparse
 import array
 import collections
+import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import math
-import os
 import re
 import secrets
+import signal
+import stat
 import struct
-import sys
 import zipfile
 
-EXIT_WEIGHTS, EXIT_MEMORY, EXIT_OUTPUT, EXIT_INTERRUPTED = 4, 6, 8, 130
 MAX_PICKLE_BYTES = 32 << 20   # a state_dict's pickle has some hundred bytes per tensor
 MAX_STEPS = 2_000_000         # and some 35 instructions
 MAX_KEY = 1000   # characters
@@ -35,6 +53,7 @@ MAX_DIRECTORY_BYTES = 8 << 20   # of a zip file's list of members, some hundred 
 MAX_RANK = 8
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 HEADS = ("fc.", "classifier.", "aux", "AuxLogits.", "head.", "pre_logits.")   # of torchvision and timm
 
 
@@ -300,7 +319,7 @@ def load_pickle(stream, itemsizes=None):
     """The next pickle of a stream, as markers and plain values; leaves the stream behind it."""
     try:
         return PickleReader(stream, {} if itemsizes is None else itemsizes).run()
-    except WeightsError:
+    except (WeightsError, MemoryError):
         raise
     except Exception as error:   # a broken pickle raises nearly anything: IndexError, UnicodeDecodeError, ...
         raise WeightsError(f"has a damaged pickle ({type(error).__name__}: {str(error)[:200]})") from None
@@ -327,7 +346,7 @@ class ZipArchive:
     def __init__(self, stream, file_bytes):
         try:
             self.zip = zipfile.ZipFile(ShortReads(stream))
-        except WeightsError:
+        except (WeightsError, MemoryError):
             raise
         except Exception as error:
             raise WeightsError(f"is a damaged or truncated zip file ({error}); download it again") from None
@@ -361,6 +380,8 @@ class ZipArchive:
         info = self.member(name, max_bytes, exact)
         try:
             data = self.zip.read(info)
+        except MemoryError:
+            raise
         except Exception as error:
             raise WeightsError(f"has a damaged member {name} ({error}); download it again") from None
         if len(data) != info.file_size:
@@ -687,21 +708,60 @@ def convert(source, target, name, without_heads, pixels):
     return len(tensors), len(everything) - len(tensors), assumed
 
 
+def open_part(folder, mode):
+    """A new file that is locked, under a name that nobody can take first."""
+    while True:
+        part = os.path.join(folder, f".swag-{secrets.token_hex(8)}.part")
+        stream = open(part, "xb", opener=lambda path, flags: os.open(path, flags, mode))
+        with contextlib.suppress(OSError):   # not every file system has locks
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        # Before the lock, another process may have taken it for a leftover and removed it.
+        if os.fstat(stream.fileno()).st_nlink > 0:
+            return part, stream
+        stream.close()
+
+
 def write_atomically(target, header, chunks):
-    # Under a name that nobody can take first.
-    part = os.path.join(os.path.dirname(target), f".swag-{secrets.token_hex(8)}.part")
+    """As src/support/atomic_write.cpp does it: what a killed run left is known by its name and by not being
+    locked. A link stays, and what it leads to is replaced."""
+    target = os.path.realpath(target)
+    old = os.stat(target) if os.path.isfile(target) else None
+    part, opened = open_part(os.path.dirname(target), 0o666 if old is None else 0o600)
     try:
-        with open(part, "xb") as stream:
+        with opened as stream:
+            if old is not None:
+                take_over(stream.fileno(), old)
             stream.write(header)
             for chunk in chunks:
                 stream.write(chunk)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(part, target)
+            os.replace(part, target)
     except BaseException:   # an interrupt too leaves no half file
         if os.path.exists(part):
             os.remove(part)
         raise
+
+
+def take_over(descriptor, old):
+    """Owner, group and permissions of the file that is replaced. A group that cannot be kept must not hand
+    its rights to another one."""
+    mode = stat.S_IMODE(old.st_mode) & 0o777
+    with contextlib.suppress(OSError):   # where the owner cannot be kept, it is this user
+        os.fchown(descriptor, old.st_uid, -1)
+    if os.fstat(descriptor).st_gid != old.st_gid:
+        try:
+            os.fchown(descriptor, -1, old.st_gid)
+        except OSError:
+            mode = mode & ~0o070 | (mode & 0o007) << 3
+    os.fchmod(descriptor, mode)
+
+
+def end_in_order(number, _frame):
+    """By an exception, so that no half file stays. A second signal must not break that off."""
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def fail(code, path, problem):
@@ -725,7 +785,7 @@ def main(arguments=None):
     name = args.name or args.source
     if os.path.abspath(args.source) == os.path.abspath(args.target):
         parser.error("IN and OUT are the same file")
-    if os.path.exists(args.target) and not args.overwrite:
+    if os.path.lexists(args.target) and not args.overwrite:
         return fail(EXIT_OUTPUT, args.target, "exists already; --overwrite replaces it")
     if not os.path.isfile(args.source):
         return fail(EXIT_WEIGHTS, name, "no such file")
@@ -740,12 +800,13 @@ def main(arguments=None):
         return fail(EXIT_OUTPUT, args.target, f"cannot be written: {error.strerror}")
     except MemoryError:
         return fail(EXIT_MEMORY, name, "does not fit into memory")
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     print(f"{args.target}: {kept} tensors" + (f", {left_out} left out" if left_out else "")
           + (f"; {assumed}" if assumed else ""))
     return 0
 
 
 if __name__ == "__main__":
+    for wish in ENDING:
+        if signal.getsignal(wish) != signal.SIG_IGN:   # what was ignored at the start stays ignored
+            signal.signal(wish, end_in_order)
     sys.exit(main())

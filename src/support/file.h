@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "src/support/descriptor.h"
 #include "src/support/error.h"
 
 namespace swag {
@@ -12,6 +13,12 @@ namespace swag {
 /// The bytes of a file. Throws Error(status) for a missing file, a directory, an unreadable or an empty file,
 /// and for one of more than `max_bytes`.
 std::vector<uint8_t> read_file(const std::string& path, Status status, int64_t max_bytes);
+/// The same of what is left to read of an open file; `path` stands for it in messages.
+std::vector<uint8_t> read_file(int file, const std::string& path, Status status, int64_t max_bytes);
+
+/// Opens a file for reading, links followed, and never waits for one who writes into a pipe. Throws
+/// Error(status) for what is no regular file.
+Descriptor open_regular_file(const std::string& path, Status status);
 
 /// Writes a file as a whole or not at all, and to the disk itself: into a temporary file in the same folder,
 /// which then takes the name. An existing file is replaced and stays as it was when anything fails; its

@@ -113,12 +113,14 @@ std::string reason_for_distrust(const std::string& path) {
 
 std::string find_program(const std::string& name, const std::string& search_path) {
   std::istringstream folders(search_path);
+  std::string distrusted;
   for (std::string folder; std::getline(folders, folder, ':');) {
     const fs::path path = fs::path(folder) / name;
     if (!path.is_absolute() || access(path.c_str(), X_OK) != 0) continue;
     if (reason_for_distrust(path.string()).empty()) return path.string();
+    if (distrusted.empty()) distrusted = path.string();
   }
-  return "";
+  return distrusted;
 }
 
 }  // namespace swag

@@ -16,7 +16,8 @@ std::string own_folder();
 std::string reason_for_distrust(const std::string& path);
 
 /// The program `name` of the first folder in `search_path` (as in $PATH) that has one to be trusted,
-/// absolute; empty when there is none. Folders that are not absolute are passed over.
+/// absolute. Where none is to be trusted, the first one, so that whoever is about to run it can say why it is
+/// not; empty when there is none at all. Folders that are not absolute are passed over.
 std::string find_program(const std::string& name, const std::string& search_path);
 
 }  // namespace swag

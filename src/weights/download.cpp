@@ -1,6 +1,7 @@
 #include "src/weights/download.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@ namespace swag {
 namespace {
 
 // curl's exit codes.
-constexpr int kWriteError = 23, kNoRanges = 33, kTimeout = 28;
+constexpr int kWriteError = 23, kOutOfMemory = 27, kTimeout = 28, kNoRanges = 33;
 constexpr int64_t kSizeTolerance = 1024;  // of ModelFile::bytes
 
 int64_t bytes_of(int descriptor) {
@@ -47,6 +48,15 @@ Descriptor open_part(const std::string& part) {
   return file;
 }
 
+/// Takes away a file into which nothing came, whatever ended the download.
+struct EmptyFileRemoval {
+  const std::string& path;
+  const Descriptor& file;
+  ~EmptyFileRemoval() {
+    if (file && bytes_of(file.get()) == 0) unlink(path.c_str());
+  }
+};
+
 std::string start_over(const std::string& part) {
   unlink(part.c_str());  // nothing to continue from
   return "; it was removed, try again";
@@ -59,7 +69,9 @@ std::string protocols_for(const std::string& url) {
 
 ProgramResult run_curl(const ModelFile& file, int part, const DownloadOptions& options) {
   const int64_t begin = lseek(part, 0, SEEK_END);
+  // -q, which must come first: the user's .curlrc could write other files or go other ways.
   std::vector<std::string> arguments = {options.curl,
+                                        "-q",
                                         "--fail",
                                         "--location",
                                         "--proto",
@@ -87,9 +99,9 @@ ProgramResult run_curl(const ModelFile& file, int part, const DownloadOptions& o
 /// Throws what curl's end means, unless it is good.
 void check_curl(const ProgramResult& result, const ModelFile& file, const std::string& part,
                 const DownloadOptions& options) {
-  if (!result.found) throw Error(Status::kWeights, "curl is not installed" + options.manual);
+  if (!result.not_run.empty()) throw Error(Status::kWeights, "curl " + result.not_run + options.manual);
   if (result.exit_code == 0) return;
-  if (result.exit_code == static_cast<int>(Status::kInterrupted)) {
+  if (result.interrupted()) {
     throw Error(Status::kInterrupted, "download interrupted; the same command continues it");
   }
   std::string reason =
@@ -99,21 +111,14 @@ void check_curl(const ProgramResult& result, const ModelFile& file, const std::s
   if (result.exit_code == kWriteError) {
     throw Error(Status::kOutput, part + ": cannot be written: " + reason);
   }
+  if (result.exit_code == kOutOfMemory || result.exit_code == 128 + SIGKILL) {
+    throw Error(Status::kMemory, "curl was out of memory: " + reason + "; the same command continues it");
+  }
   const std::string again = result.exit_code == kTimeout ? "; the same command continues it" : "";
   throw Error(Status::kWeights, "cannot download " + file.file + ": " + reason + again + options.manual);
 }
 
 }  // namespace
-
-Descriptor open_for_reading(const std::string& path) {
-  Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  if (!file) throw Error(Status::kWeights, path + ": cannot be read: " + std::strerror(errno));
-  struct stat info = {};
-  if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-    throw Error(Status::kWeights, path + ": is not a regular file");
-  }
-  return file;
-}
 
 std::string download_problem(const ModelFile& file, int descriptor, std::string& digest) {
   const int64_t bytes = bytes_of(descriptor);
@@ -129,6 +134,7 @@ Descriptor download(const ModelFile& file, const std::string& path, const Downlo
                     std::string& digest) {
   const std::string part = path + ".part";
   Descriptor opened = open_part(part);
+  const EmptyFileRemoval removal{part, opened};
   if (bytes_of(opened.get()) > file.bytes + kSizeTolerance && ftruncate(opened.get(), 0) != 0) {
     throw Error(Status::kOutput, part + ": cannot be written: " + std::strerror(errno));
   }
@@ -138,7 +144,6 @@ Descriptor download(const ModelFile& file, const std::string& path, const Downlo
     if (result.exit_code == kNoRanges && ftruncate(opened.get(), 0) == 0) {
       result = run_curl(file, opened.get(), options);
     }
-    if (bytes_of(opened.get()) == 0) unlink(part.c_str());
     check_curl(result, file, part, options);
   }
   const std::string problem = download_problem(file, opened.get(), digest);

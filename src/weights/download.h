@@ -21,9 +21,6 @@ struct DownloadOptions {
 /// empty when it is.
 std::string download_problem(const ModelFile& file, int descriptor, std::string& digest);
 
-/// Opens a file for reading, links followed. Throws Error(kWeights) for what is no regular file.
-Descriptor open_for_reading(const std::string& path);
-
 /// Downloads to `path` by way of PATH.part, which stays when the connection breaks and is then continued: a
 /// plain file of this user's, no link. Returns `path`, open, and its SHA-256 in `digest`. Throws
 /// Error(kWeights) when there is no way to the file or it is not the published one, Error(kOutput) when it

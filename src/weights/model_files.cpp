@@ -1,6 +1,11 @@
 #include "src/weights/model_files.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,12 +30,42 @@ namespace fs = std::filesystem;
 constexpr char kSourceDigest[] = "source_sha256";  // of the converter's metadata
 constexpr int64_t kMostNoteBytes = 65536;
 
-/// A new folder inside `parent` that nobody else can look into, and that goes away with what is in it.
+constexpr char kPrivateFolder[] = ".swag-fetch-", kSixUnknown[] = "XXXXXX";
+
+/// The folder, locked; nothing when somebody else has the lock, or it is not a private one of this user's.
+Descriptor lock_private_folder(const std::string& path) {
+  Descriptor folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info = {};
+  const bool own = folder && fstat(folder.get(), &info) == 0 && info.st_uid == geteuid() &&
+                   (info.st_mode & 0777) == 0700 && info.st_nlink > 0;
+  if (!own || flock(folder.get(), LOCK_EX | LOCK_NB) != 0) folder.close();
+  return folder;
+}
+
+/// Removes the private folders that a killed process left in `parent`.
+void remove_private_folders(const std::string& parent) {
+  const std::string prefix = kPrivateFolder;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() != prefix.size() + std::strlen(kSixUnknown) || name.rfind(prefix, 0) != 0) continue;
+    const Descriptor locked = lock_private_folder(entry.path().string());
+    if (locked) fs::remove_all(entry.path(), ignored);
+  }
+}
+
+/// A new folder inside `parent` that nobody else can look into, and that goes away with what is in it: at the
+/// latest when the next one is made, which knows by the lock whether anybody still needs it.
 class PrivateFolder {
  public:
-  explicit PrivateFolder(const std::string& parent) : path_((fs::path(parent) / ".swag-XXXXXX").string()) {
-    if (!mkdtemp(path_.data())) {
-      throw Error(Status::kOutput, parent + ": no file can be made in it: " + std::strerror(errno));
+  explicit PrivateFolder(const std::string& parent) {
+    remove_private_folders(parent);
+    while (!locked_) {  // before the lock, another process may have removed it
+      path_ = (fs::path(parent) / (std::string(kPrivateFolder) + kSixUnknown)).string();
+      if (!mkdtemp(path_.data())) {
+        throw Error(Status::kOutput, parent + ": no file can be made in it: " + std::strerror(errno));
+      }
+      locked_ = lock_private_folder(path_);
     }
   }
   ~PrivateFolder() {
@@ -43,6 +78,7 @@ class PrivateFolder {
 
  private:
   std::string path_;
+  Descriptor locked_;
 };
 
 std::string one_line(std::string text) {
@@ -70,7 +106,7 @@ Descriptor published_file(const ModelFile& file, const fs::path& archive, const 
                           std::string& digest) {
   std::error_code error;
   if (fs::exists(archive, error)) {
-    Descriptor opened = open_for_reading(archive.string());
+    Descriptor opened = open_regular_file(archive.string(), Status::kWeights);
     const std::string problem = download_problem(file, opened.get(), digest);
     if (problem.empty()) return opened;
     throw Error(Status::kWeights, archive.string() + ": " + problem + "; remove it and try again");
@@ -91,6 +127,30 @@ void check_converted(const std::string& path, const Graph& graph, const std::str
   if (found == weights.metadata.end() || found->second != digest) {
     throw Error(Status::kWeights, source + ": was changed while it was converted; try again");
   }
+}
+
+bool memory_is_limited() {
+  rlimit limit = {};
+  return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
+/// Throws what the end of Python means that the converter did not choose.
+[[noreturn]] void fail_unexpectedly(const ProgramResult& result, const std::string& source) {
+  if (result.interrupted()) throw Error(Status::kInterrupted, source + ": its conversion was interrupted");
+  const std::string cannot = "cannot convert " + source + ": python3 ended ";
+  if (result.exit_code > 128) {
+    const int signal = result.exit_code - 128;
+    throw Error(Status::kMemory, cannot + "by signal " + std::to_string(signal) + " (" + strsignal(signal) +
+                                     "), as programs do that the system has no memory for");
+  }
+  // The last line of what Python says of an exception is the one that names it.
+  const std::string last = result.errors.substr(result.errors.rfind('\n') + 1);
+  const std::string how =
+      cannot + "with " + std::to_string(result.exit_code) + (last.empty() ? "" : ": " + one_line(last));
+  // Under a limit there may be no memory for Python to say so, or even to start.
+  if (memory_is_limited())
+    throw Error(Status::kMemory, how + "; the limit on memory (ulimit -v) may be too low");
+  throw Error(Status::kWeights, how);
 }
 
 }  // namespace
@@ -119,32 +179,37 @@ void convert_model(const std::string& source, const std::string& target, const M
   if (options.overwrite) arguments.push_back("--overwrite");
   if (options.opened >= 0) arguments.push_back("--name=" + source);
   arguments.insert(arguments.end(), {"--", options.opened >= 0 ? "/proc/self/fd/0" : source, target});
+  const std::string folder = fs::path(target).parent_path().string();
+  remove_leftovers(folder.empty() ? "." : folder);
   const ProgramResult result = run_program(arguments, {}, {options.opened, -1});
-  if (!result.found) {
-    throw Error(Status::kWeights, "python3 is not installed; run tools/convert_weights.py on " + source +
-                                      " where there is Python 3.8 or newer");
+  if (!result.not_run.empty()) {
+    throw Error(Status::kWeights, "python3 " + result.not_run + "; run tools/convert_weights.py on " +
+                                      source + " where there is Python 3.8 or newer");
   }
   if (result.exit_code == 0) return;
   std::string message = one_line(result.errors);
   const std::string prefix = "convert_weights.py: ";
-  if (message.compare(0, prefix.size(), prefix) == 0) message.erase(0, prefix.size());
-  if (message.empty()) message = "python3 ended with " + std::to_string(result.exit_code);
-  for (Status status : {Status::kWeights, Status::kMemory, Status::kOutput, Status::kInterrupted}) {
-    if (result.exit_code == static_cast<int>(status)) throw Error(status, message);
+  if (message.compare(0, prefix.size(), prefix) == 0) {
+    message.erase(0, prefix.size());
+    for (Status status : {Status::kWeights, Status::kMemory, Status::kOutput}) {
+      if (result.exit_code == static_cast<int>(status)) throw Error(status, message);
+    }
   }
-  throw Error(Status::kInternal, "cannot convert " + source + ": " + message);
+  fail_unexpectedly(result, source);
 }
 
 std::string check_sha256_note(const std::string& path) {
   std::error_code error;
-  if (!fs::exists(path + ".sha256", error)) return "";
-  const std::vector<uint8_t> note = read_file(path + ".sha256", Status::kWeights, kMostNoteBytes);
+  const std::string beside = path + ".sha256";
+  if (!fs::exists(beside, error)) return "";
+  const Descriptor opened = open_regular_file(beside, Status::kWeights);
+  const std::vector<uint8_t> note = read_file(opened.get(), beside, Status::kWeights, kMostNoteBytes);
   const std::string noted(
       note.begin(), std::find_if(note.begin(), note.end(), [](uint8_t c) { return c == ' ' || c == '\n'; }));
   const std::string digest = sha256_file(path);
   if (noted == digest) return digest;
-  throw Error(Status::kWeights, path + ": has the SHA-256 " + digest + ", not the one of " + path +
-                                    ".sha256, " + printable(noted, 64) +
+  throw Error(Status::kWeights, path + ": has the SHA-256 " + digest + ", not the one of " + beside + ", " +
+                                    printable(noted, 64) +
                                     "; fetch it again, or remove the note if the file was meant to change");
 }
 

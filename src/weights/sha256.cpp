@@ -1,6 +1,5 @@
 #include "src/weights/sha256.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,8 +7,8 @@
 #include <cstring>
 #include <vector>
 
-#include "src/support/descriptor.h"
 #include "src/support/error.h"
+#include "src/support/file.h"
 
 namespace swag {
 namespace {
@@ -95,9 +94,7 @@ std::string sha256_of(int descriptor, const std::string& name) {
 }
 
 std::string sha256_file(const std::string& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) throw Error(Status::kWeights, path + ": cannot be read: " + std::strerror(errno));
-  return sha256_of(file.get(), path);
+  return sha256_of(open_regular_file(path, Status::kWeights).get(), path);
 }
 
 }  // namespace swag

@@ -10,15 +10,17 @@
 namespace swag {
 namespace {
 
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
 /// Extra names that are no sign of another network: classifiers and auxiliary heads of torchvision (fc,
 /// classifier, aux, AuxLogits) and of timm (head, pre_logits), and counters that only training reads.
 bool may_be_extra(const std::string& name) {
   for (const char* head : {"fc.", "classifier.", "aux", "AuxLogits.", "head.", "pre_logits."}) {
     if (name.rfind(head, 0) == 0) return true;
   }
-  const std::string counter = ".num_batches_tracked";
-  return name.size() >= counter.size() &&
-         name.compare(name.size() - counter.size(), counter.size(), counter) == 0;
+  return ends_with(name, ".num_batches_tracked");
 }
 
 std::vector<int64_t> wide(const std::vector<int>& shape) { return {shape.begin(), shape.end()}; }
@@ -68,11 +70,14 @@ Weights read_weights(const SafetensorsFile& file, const Graph& graph) {
   for (const StateEntry& entry : graph.state) {
     if (!entry.used) continue;
     std::vector<float> values = file.read<float>(entry.name);
+    const bool variance = ends_with(entry.name, ".running_var");  // a root is taken of it
     for (size_t i = 0; i < values.size(); ++i) {
-      if (!std::isfinite(values[i])) {
+      const bool finite = std::isfinite(values[i]);
+      if (!finite || (variance && values[i] < 0)) {
         throw Error(Status::kWeights, file.name() + ": " + entry.name + " has the value " +
                                           std::to_string(values[i]) + " at index " + std::to_string(i) +
-                                          ", all must be finite; is the file damaged?");
+                                          (finite ? ", no variance is negative" : ", all must be finite") +
+                                          "; is the file damaged?");
       }
     }
     weights.values[entry.name] = std::move(values);

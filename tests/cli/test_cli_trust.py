@@ -120,6 +120,9 @@ class Code(CliTest):
         self.assertIn("planted", self.convert(PATH=self.path("path") + rest).stderr)   # as the user says
         os.chmod(self.path("path"), 0o777)
         self.assertIn("python ran", self.convert(PATH=self.path("path") + rest).stderr)
+        result = self.convert(PATH=self.path("path"))
+        self.assertEqual(result.returncode, WEIGHTS)
+        self.assertIn(f"python3 is not run: {self.path('path')} can be changed by others", result.stderr)
         self.assertIn("python3 is not installed", self.convert(PATH="").stderr)
 
     def test_modules_in_the_current_folder_are_not_run(self):

@@ -111,6 +111,8 @@ TEST_CASE("a program is found in absolute folders alone, the first that can be t
   fs::current_path(before);
   Program::mode(program.inner, 0777);
   CHECK(find_program("program", program.inner + ":" + other.inner) == other.path);
+  Program::mode(other.inner, 0777);  // none is to be trusted: one that can be asked what is wrong with it
+  CHECK(find_program("program", program.inner + ":" + other.inner) == program.path);
   Program::mode(other.path, 0644);  // cannot be run
   CHECK(find_program("program", other.inner) == "");
 }

@@ -7,6 +7,7 @@ bit by bit.
 """
 import collections
 import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import io
@@ -14,12 +15,14 @@ import json
 import os
 import pickle
 import random
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 import zipfile
 
 try:
@@ -526,6 +529,97 @@ class Output(ConverterTest):
         self.assertEqual(first.stdout.decode(), f"{self.target}: 1 tensors\n")
         self.assertEqual((second.returncode, second.stdout), (8, b""))
         self.assertIn(b"out.safetensors: exists already; --overwrite replaces it", second.stderr)
+
+    def test_a_file_that_is_being_written_is_locked_and_called_as_leftovers_are(self):
+        """src/support/atomic_write.cpp removes files of that name that nobody has a lock on."""
+        def chunks():
+            part, = os.listdir(self.folder)
+            self.assertRegex(part, r"^\.swag-[0-9a-f]{16}\.part$")
+            with open(self.path(part), "rb") as stream, self.assertRaises(BlockingIOError):
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield b"data"
+        converter.write_atomically(self.target, b"header", chunks())
+        self.assertEqual(os.listdir(self.folder), ["out.safetensors"])
+
+    def test_a_file_that_is_replaced_hands_on_its_permissions(self):
+        self.write(self.good)
+        for mode in (0o600, 0o640, 0o666, 0o444):
+            with open(self.target, "w"):
+                os.chmod(self.target, mode)
+            if os.geteuid() == 0:
+                os.chown(self.target, 12345, 54321)
+            before = os.stat(self.target)
+            self.assertEqual(self.run_converter("--overwrite").returncode, 0)
+            after = os.stat(self.target)
+            self.assertNotEqual(after.st_size, 0)
+            self.assertEqual((after.st_mode, after.st_uid, after.st_gid),
+                             (before.st_mode, before.st_uid, before.st_gid))
+            os.remove(self.target)
+
+    def test_a_group_that_cannot_be_kept_hands_its_rights_to_nobody(self):
+        old = os.stat_result((0o100675, 0, 0, 1, os.geteuid(), os.getegid() + 1, 0, 0, 0, 0))
+        with open(self.target, "w") as stream, \
+                unittest.mock.patch.object(converter.os, "fchown", side_effect=PermissionError):
+            converter.take_over(stream.fileno(), old)
+        self.assertEqual(os.stat(self.target).st_mode & 0o7777, 0o655)
+
+    def test_a_link_stays_and_what_it_leads_to_is_replaced(self):
+        self.write(self.good)
+        os.symlink("real", self.target)
+        self.assertEqual(self.run_converter().returncode, 8)
+        self.assertEqual(self.run_converter("--overwrite").returncode, 0)
+        self.assertTrue(os.path.islink(self.target))
+        self.assertEqual(list(read_safetensors(self.path("real"))[0]), ["w"])
+
+    def start_slow(self, **options):
+        """The script, writing to a file that never ends; it has said so on standard output."""
+        self.write(self.good)
+        slow = ("import runpy, sys, time, zipfile\n"
+                "read = zipfile.ZipFile.read\n"
+                "def slow(*a):\n"
+                "    if a[1].filename.endswith('/0'): print('ready', flush=True); time.sleep(60)\n"
+                "    return read(*a)\n"
+                "zipfile.ZipFile.read = slow\n"
+                "sys.argv = sys.argv[1:]\n"
+                "runpy.run_path(sys.argv[0], run_name='__main__')")
+        process = subprocess.Popen([sys.executable, "-c", slow, CONVERTER, self.source, self.target],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        self.assertEqual(process.stdout.readline(), b"ready\n")
+        return process
+
+    def test_a_signal_ends_it_and_leaves_no_half_file(self):
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            process = self.start_slow()
+            self.assertRegex(" ".join(os.listdir(self.folder)), r"\.swag-[0-9a-f]{16}\.part")
+            process.send_signal(number)
+            process.send_signal(number)
+            self.assertEqual(process.communicate(timeout=20), (b"", b""))
+            self.assertEqual(process.returncode, 128 + number)
+            self.assertEqual(os.listdir(self.folder), ["in.pth"])
+
+    def test_a_signal_that_was_ignored_stays_ignored(self):
+        process = self.start_slow(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        process.send_signal(signal.SIGHUP)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+
+    def test_too_little_memory_is_told_in_one_line(self):
+        def without_memory(*_arguments, **_options):
+            raise MemoryError
+        for place in ("argparse.ArgumentParser", "collections.namedtuple", "zipfile.ZipFile",
+                      "zipfile.ZipFile.read"):
+            module = place.partition(".")[0]
+            deny = (f"import sys, {module}\n"
+                    "def deny(*a, **o): raise MemoryError\n"
+                    f"{place} = deny\n"
+                    "sys.argv = sys.argv[1:]\n"
+                    "exec(open(sys.argv[0]).read())")
+            self.write(self.good)
+            result = subprocess.run([sys.executable, "-c", deny, CONVERTER, self.source, self.target],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.assertEqual((result.returncode, result.stderr.count(b"\n")), (6, 1), (place, result.stderr))
 
     def test_exit_codes(self):
         self.assertEqual(self.run_converter().returncode, 4)   # no input

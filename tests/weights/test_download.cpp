@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "src/support/file.h"
 #include "src/support/trusted_file.h"
 #include "src/weights/download.h"
 #include "src/weights/model_files.h"
@@ -123,6 +124,24 @@ TEST_CASE("a download that is broken off is continued, by a server that cannot f
   CHECK_FALSE(fs::exists(test.part));
 }
 
+TEST_CASE("curl's own settings have no effect") {
+  if (cannot_run()) return;
+  Download test;
+  const TemporaryFolder home;
+  write_text(home.file(".curlrc"), "trace-ascii = " + home.file("trace") + "\n");
+  const std::vector<const char*> names = {"HOME", "CURL_HOME", "XDG_CONFIG_HOME"};
+  std::vector<std::string> before;
+  for (const char* name : names) {
+    before.emplace_back(std::getenv(name) ? std::getenv(name) : "");
+    setenv(name, home.path().c_str(), 1);
+  }
+  CHECK(test.get("plain") == "");
+  for (size_t i = 0; i < names.size(); ++i) {
+    before[i].empty() ? unsetenv(names[i]) : setenv(names[i], before[i].c_str(), 1);
+  }
+  CHECK_FALSE(fs::exists(home.file("trace")));
+}
+
 TEST_CASE("a server that stalls is given up") {
   if (cannot_run()) return;
   Download test;
@@ -198,7 +217,7 @@ TEST_CASE("an open file is converted, whatever its name has become, and its SHA-
   const ProgramResult made =
       run_program({program("python3"), "-c", make, SWAG_SOURCE_DIR "/tests/tools", source});
   REQUIRE(made.errors == "");
-  const Descriptor opened = open_for_reading(source);
+  const Descriptor opened = open_regular_file(source, Status::kWeights);
   const std::string digest = sha256_file(source);
   write_text(folder.file("evil"), "evil");
   fs::rename(folder.file("evil"), source);

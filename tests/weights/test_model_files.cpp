@@ -1,10 +1,17 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <chrono>
 #include <set>
+#include <thread>
 
 #include "src/network/graph.h"
+#include "src/support/descriptor.h"
 #include "src/weights/model_files.h"
 #include "src/weights/sha256.h"
 #include "src/weights/subprocess.h"
@@ -117,12 +124,11 @@ TEST_CASE("every published file is of a network that exists and carries its chec
 TEST_CASE("a program's exit code and complaints come back") {
   const ProgramResult failed =
       run_program({"/bin/sh", "-c", "echo lost; echo first >&2; echo last >&2; exit 7"});
-  CHECK(failed.found);
+  CHECK(failed.not_run == "");
   CHECK(failed.exit_code == 7);
   CHECK(failed.errors == "first\nlast");
   CHECK(run_program({"/bin/sh", "-c", "kill -9 $$"}).exit_code == 137);
   CHECK(run_program({"/bin/sh", "-c", "test \"$1\" = 'a b;$(c)'", "sh", "a b;$(c)"}).exit_code == 0);
-  CHECK_FALSE(run_program({"/no/such/program"}).found);
   CHECK(run_program({"/bin/sh", "-c", "yes | head -c 100000 >&2"}).errors.size() <= 4096);
 }
 
@@ -138,6 +144,44 @@ TEST_CASE("an exception while waiting ends the program") {
   const int pid = std::stoi("0" + read_text(folder.file("pid")));
   REQUIRE(pid > 0);
   CHECK(kill(pid, 0) != 0);
+}
+
+TEST_CASE("a program ends with the process that waits for it, however that ends") {
+  const TemporaryFolder folder;
+  const std::string body = "echo $$ > '" + folder.file("new") + "'; mv '" + folder.file("new") + "' '" +
+                           folder.file("pid") + "'; exec sleep 100";
+  const pid_t parent = fork();
+  if (parent == 0) {
+    run_program({"/bin/sh", "-c", body});
+    _exit(0);
+  }
+  const auto wait_until = [](const auto& reached) {
+    for (int i = 0; i < 500 && !reached(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return reached();
+  };
+  REQUIRE(wait_until([&] { return std::filesystem::exists(folder.file("pid")); }));
+  const std::string pid = read_text(folder.file("pid"));
+  kill(parent, SIGKILL);
+  waitpid(parent, nullptr, 0);
+  // Where nobody collects orphans, it stays as a zombie, which has no command line.
+  CHECK(
+      wait_until([&] { return read_text("/proc/" + std::to_string(std::stoi(pid)) + "/cmdline").empty(); }));
+}
+
+TEST_CASE("why a program is not run comes back") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("program");
+  CHECK(run_program({"/no/such/program"}).not_run == "is not installed");
+  CHECK(run_program({"sh"}).not_run == "is not installed");
+  CHECK(run_program({""}).not_run == "is not installed");
+  write_text(path, "no program");
+  CHECK(run_program({path}).not_run == "cannot be run: " + path + ": Permission denied");
+  chmod(path.c_str(), 0700);
+  CHECK(run_program({path}).not_run == "cannot be run: " + path + ": Exec format error");
+  write_text(path, "#!/no/such/interpreter\n");
+  CHECK(run_program({path}).not_run == "cannot be run: " + path + ": No such file or directory");
+  chmod(path.c_str(), 0777);
+  CHECK(run_program({path}).not_run == "is not run: " + path + " can be changed by others");
 }
 
 TEST_CASE("a fetched file is checked, converted, and there only as safetensors") {
@@ -255,6 +299,52 @@ TEST_CASE("what goes wrong while fetching is said with the way out, and the down
     script(fixture.options.tools.curl, "kill -INT $$");
     CHECK(fixture.fetch_error() == "130: download interrupted; the same command continues it");
   }
+  SUBCASE("curl out of memory") {
+    script(fixture.options.tools.curl, "kill -9 $$");
+    CHECK(contains(fixture.fetch_error(), "6: curl was out of memory: curl ended with 137"));
+  }
+  SUBCASE("a curl that is no program") {
+    write_text(fixture.options.tools.curl, "junk");
+    CHECK(contains(fixture.fetch_error(), "4: curl cannot be run: " + fixture.options.tools.curl +
+                                              ": Exec format error; by hand: download "));
+    CHECK(fixture.left() == Names{});
+  }
+  SUBCASE("a Python that others can change") {
+    chmod(fixture.options.tools.python.c_str(), 0777);
+    CHECK(contains(fixture.fetch_error(), "4: python3 is not run: " + fixture.options.tools.python +
+                                              " can be changed by others; run tools/convert_weights.py"));
+  }
+  SUBCASE("a Python that is ended for want of memory") {
+    script(fixture.options.tools.python, "kill -9 $$");
+    CHECK(contains(fixture.fetch_error(), "python3 ended by signal 9 (Killed)"));
+    CHECK(fixture.fetch_error().rfind("6: cannot convert ", 0) == 0);
+    CHECK(fixture.left() == Names{"vgg11-95b532cc.pth"});
+  }
+  SUBCASE("a Python that fails under a limit on memory") {
+    script(fixture.options.tools.python, "echo 'error while loading libc.so.6' >&2; exit 127");
+    rlimit before = {};
+    getrlimit(RLIMIT_AS, &before);
+    const rlimit limited = {rlim_t{1} << 46, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_AS, &limited) == 0);
+    const std::string error = fixture.fetch_error();
+    setrlimit(RLIMIT_AS, &before);
+    CHECK(error.rfind("6: cannot convert ", 0) == 0);
+    CHECK(contains(error, "python3 ended with 127: error while loading libc.so.6; the limit on memory"));
+  }
+  SUBCASE("an interrupt of Python") {
+    script(fixture.options.tools.python, "exit 143");
+    CHECK(contains(fixture.fetch_error(), "130: "));
+  }
+  SUBCASE("a Python that ends as it should not") {
+    for (const char* code : {"1", "3", "4", "6", "8", "99"}) {
+      CAPTURE(code);
+      script(fixture.options.tools.python,
+             "printf 'Traceback:\\n  x\\nError: y\\n' >&2; exit " + std::string(code));
+      const std::string error = fixture.fetch_error();
+      CHECK(error.rfind("4: cannot convert ", 0) == 0);
+      CHECK(contains(error, ": python3 ended with " + std::string(code) + ": Error: y"));
+    }
+  }
   SUBCASE("no Python") {
     fixture.options.tools.python = "/no/such/python";
     CHECK(contains(fixture.fetch_error(), "4: python3 is not installed; run tools/convert_weights.py"));
@@ -277,6 +367,49 @@ TEST_CASE("what goes wrong while fetching is said with the way out, and the down
     write_text(fixture.models.file("vgg11-95b532cc.pth"), std::string(10000, '1'));
     CHECK(contains(fixture.fetch_error(), "remove it and try again"));
     CHECK(fixture.left() == Names{"vgg11-95b532cc.pth"});
+  }
+}
+
+TEST_CASE(
+    "a private folder that a killed fetch left is removed by the next, one in use and all others are not") {
+  FetchFixture fixture;
+  const auto folder = [&](const std::string& name, mode_t mode) {
+    const std::string path = fixture.models.file(name);
+    std::filesystem::create_directory(path);
+    write_text(path + "/file", "x");
+    chmod(path.c_str(), mode);
+    return path;
+  };
+  folder(".swag-fetch-abc123", 0700);
+  folder(".swag-fetch-abc12", 0700);
+  folder(".swag-fetch-public", 0755);
+  folder(".swag-abc123", 0700);
+  const Descriptor used(open(folder(".swag-fetch-in_use", 0700).c_str(), O_RDONLY));
+  REQUIRE(flock(used.get(), LOCK_EX) == 0);
+  std::filesystem::create_directory_symlink(".swag-abc123", fixture.models.file(".swag-fetch-linked"));
+  CHECK(fixture.fetch_error() == "");
+  CHECK(fixture.left() == Names{".swag-abc123", ".swag-fetch-abc12", ".swag-fetch-in_use",
+                                ".swag-fetch-linked", ".swag-fetch-public", "vgg11.safetensors",
+                                "vgg11.safetensors.sha256"});
+}
+
+TEST_CASE("a note of a SHA-256 that is no short file is refused, not waited for") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("w"), note = path + ".sha256";
+  write_text(path, "weights");
+  CHECK(check_sha256_note(path) == "");
+  SUBCASE("long") {
+    write_text(note, std::string(70000, '0'));
+    CHECK(error_text([&] { check_sha256_note(path); }) == "4: " + note + ": is larger than 64 KiB");
+  }
+  SUBCASE("a pipe") {
+    REQUIRE(mkfifo(note.c_str(), 0600) == 0);
+    CHECK(error_text([&] { check_sha256_note(path); }) == "4: " + note + ": is not a regular file");
+  }
+  SUBCASE("of a pipe") {
+    REQUIRE(mkfifo(folder.file("pipe").c_str(), 0600) == 0);
+    write_text(folder.file("pipe.sha256"), "0");
+    CHECK(contains(error_text([&] { check_sha256_note(folder.file("pipe")); }), "is not a regular file"));
   }
 }
 

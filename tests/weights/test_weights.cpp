@@ -97,6 +97,13 @@ TEST_CASE("a missing name, another shape, an extra name and a value that is not 
     CHECK(contains(load_error([&](Tensors& t) { t["bn.weight"].second[1] = value; }),
                    "w: bn.weight has the value"));
   }
+  const auto variance = [](float value) {
+    return load_error([&](Tensors& t) { t["bn.running_var"].second[1] = value; });
+  };
+  CHECK(variance(0) == "");
+  CHECK(variance(-0.5f) ==
+        "4: w: bn.running_var has the value -0.500000 at index 1, no variance is negative; is the file "
+        "damaged?");
 }
 
 TEST_CASE("classifiers, auxiliary heads, counters and unused entries may be in a file") {
