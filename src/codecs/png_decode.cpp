@@ -17,6 +17,8 @@ constexpr double kMostBytesPerByte = 1032;
 // Texts and the like that libpng decompresses and keeps, up to 8 MB each.
 constexpr int kMostCachedChunks = 16;
 
+constexpr png_byte kOtherColours[] = "sRGB\0gAMA\0cHRM";
+
 class Decoder {
  public:
   explicit Decoder(const PictureFile& file) : file_(file) {
@@ -83,6 +85,8 @@ void Decoder::read_header() {
     png_set_read_fn(png_, this, read);
     png_set_benign_errors(png_, 1);
     png_set_chunk_cache_max(png_, kMostCachedChunks);
+    // png_signs() reads them; libpng would drop a sound profile because of them.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kOtherColours, 3);
     png_read_info(png_, info_);
   });
 }

@@ -166,6 +166,13 @@ TEST_CASE("cICP counts before iCCP, iCCP before sRGB, sRGB before gAMA and cHRM"
   check_pixel(decode(rgb_png(cicp(12, 4) + adobe)), 0, to_srgb(kDisplayP3, 2.2, kColour), 0.6);
   check_pixel(decode(rgb_png(gama(1) + adobe)), 0, to_srgb(kAdobeRgb, 2.19921875, kColour), 0.6);
   check_pixel(decode(rgb_png(srgb + gama(1) + chrm(kAdobeRgb))), 0, kColour, 1e-3);
+  // What does not count does not make the profile any worse either, before it or behind, right or wrong.
+  const std::string zeros = png_chunk("gAMA", big_endian(0)) + png_chunk("cHRM", std::string(32, '\0'));
+  for (const std::string& chunks :
+       {srgb + adobe, adobe + srgb, zeros + adobe, adobe + zeros, gama(1) + adobe}) {
+    check_pixel(decode(rgb_png(chunks)), 0, to_srgb(kAdobeRgb, 2.19921875, kColour), 0.6);
+    CHECK(notes_of(rgb_png(chunks)) == "");
+  }
 }
 
 TEST_CASE("cICP that sRGB cannot show is refused, one that is unknown is noted") {
