@@ -101,7 +101,9 @@ void StylizeOptions::validate() const {
 }
 
 const std::vector<Preset>& presets() {
-  static const std::vector<Preset> kPresets = {default_preset(), authors_preset(), gatys_preset()};
+  // Never destroyed: at exit a program may still call the library.
+  static const auto& kPresets =
+      *new const std::vector<Preset>{default_preset(), authors_preset(), gatys_preset()};
   return kPresets;
 }
 

@@ -15,7 +15,8 @@ struct Family {
 };
 
 const std::map<std::string, Family>& families() {
-  static const std::map<std::string, Family> kFamilies = {
+  // Never destroyed: at exit a program may still call the library.
+  static const auto& kFamilies = *new const std::map<std::string, Family>{
       {"resnet18", {false, {2, 2, 2, 2}}},
       {"resnet34", {false, {3, 4, 6, 3}}},
       {"resnet50", {true, {3, 4, 6, 3}}},

@@ -6,11 +6,12 @@
 namespace swag {
 
 Graph make_vgg(const std::string& name, bool average_pooling) {
-  // Convolutions per block; the widths are the same for all.
-  static const std::map<std::string, std::vector<int>> kBlocks = {{"vgg11", {1, 1, 2, 2, 2}},
-                                                                  {"vgg13", {2, 2, 2, 2, 2}},
-                                                                  {"vgg16", {2, 2, 3, 3, 3}},
-                                                                  {"vgg19", {2, 2, 4, 4, 4}}};
+  // Convolutions per block; the widths are the same for all. Never destroyed: at exit a program may still
+  // call the library.
+  static const auto& kBlocks = *new const std::map<std::string, std::vector<int>>{{"vgg11", {1, 1, 2, 2, 2}},
+                                                                                  {"vgg13", {2, 2, 2, 2, 2}},
+                                                                                  {"vgg16", {2, 2, 3, 3, 3}},
+                                                                                  {"vgg19", {2, 2, 4, 4, 4}}};
   static const int kWidths[] = {64, 128, 256, 512, 512};
   const bool normalised = name.size() > 3 && name.compare(name.size() - 3, 3, "_bn") == 0;
   const std::vector<int>& blocks = kBlocks.at(normalised ? name.substr(0, name.size() - 3) : name);
