@@ -72,6 +72,7 @@ struct Reader {
 /// What stb does not look at: where the first pixel is (bit 4 of the 18th byte: on the right; 6 and 7:
 /// interleaved rows), and which number the first colour of a palette has. Returns the orientation.
 int tga_orientation(const PictureFile& file) {
+  if (file.size < 18) file.fail_truncated();
   const bool palette = file.data[1] == 1 && (file.data[3] | file.data[4]) != 0;
   if (palette || (file.data[17] & 0xc0) != 0) {
     file.fail(std::string("is a TGA of a kind that is not read (") +

@@ -174,6 +174,8 @@ TEST_CASE("TGA is mirrored where its first pixel is on the right; what is not re
   check_pixel(decode(tga(2, 0, 0x20, two)), 0, 1, 2, 3, 1e-4);
   check_pixel(decode(tga(2, 0, 0x30, two)), 0, 4, 5, 6, 1e-4);
   check_pixel(decode(tga(1, 0, 0x20, two + "\1\0"s)), 0, 4, 5, 6, 1e-4);
+  const std::string whole = tga(2, 0, 0x30, two);
+  for (size_t size = 1; size < whole.size(); ++size) CHECK(error_of(whole.substr(0, size)) != "");
   CHECK(error_of(tga(1, 5, 0x20, two + "\6\5"s)) ==
         "3: in: is a TGA of a kind that is not read (a palette that does not begin at 0)");
   CHECK(error_of(tga(2, 0, 0x60, two)) == "3: in: is a TGA of a kind that is not read (interleaved)");
