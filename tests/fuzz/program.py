@@ -87,7 +87,7 @@ class Fuzzer:
             elif kind == 2:
                 command.insert(i, chance.choice(self.argument_words).decode("latin-1").strip())
             elif i < len(command) and command[i] not in FAST:
-                word = mutations.plain(chance, command[i].encode()).replace(b"\0", b"").replace(b"/", b"")
+                word = mutations.plain(chance, os.fsencode(command[i])).replace(b"\0", b"").replace(b"/", b"")
                 command[i] = os.fsdecode(word)
         # What is asked for may be long work; a later -n and --size win.
         small = ["-n", "1", "--size", "24", "--scales", "1", "--network", "vgg11"]
