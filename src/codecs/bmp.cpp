@@ -126,9 +126,7 @@ ColourProfile Bmp::profile() const {
     const size_t at = kFileHeader + field(112), size = field(116);
     if (size == 0) return {};
     const bool inside = at <= file_.size && size <= file_.size - at;
-    const ColourProfile profile = inside ? ColourProfile::from_icc(file_.data + at, size) : ColourProfile();
-    if (!profile) file_.note("its colour profile is damaged; sRGB is assumed");
-    return profile;
+    return embedded_profile(file_, inside ? file_.data + at : nullptr, size);
   }
   const bool says = kind == 0 && field(96) + field(100) + field(104) != 0;
   if (says) file_.note("its primaries and gammas are not followed; sRGB is assumed");

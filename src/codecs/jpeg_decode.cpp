@@ -146,13 +146,9 @@ ColourProfile Decoder::profile() {
   }
   JOCTET* data = nullptr;
   unsigned size = 0;
-  boolean found = FALSE;
-  run([&] { found = jpeg_read_icc_profile(&info_, &data, &size); });
+  run([&] { jpeg_read_icc_profile(&info_, &data, &size); });  // null where a part is missing
   const std::unique_ptr<JOCTET, void (*)(void*)> owner(data, std::free);
-  ColourProfile profile;
-  if (found) profile = ColourProfile::from_icc(data, size);
-  if (!profile) file_.note("its colour profile is damaged or incomplete; sRGB is assumed");
-  return profile;
+  return embedded_profile(file_, data, size);
 }
 
 /// A picture of several scans is kept as a whole until the last one.

@@ -53,6 +53,12 @@ Size kept_size(const SizeRule& wanted, int h, int w) {
   return {static_cast<int>(std::lround(h / shrink)), static_cast<int>(std::lround(w / shrink))};
 }
 
+ColourProfile embedded_profile(const PictureFile& file, const void* icc, size_t size) {
+  ColourProfile profile = icc != nullptr ? ColourProfile::from_icc(icc, size) : ColourProfile();
+  if (!profile) file.note("its colour profile is damaged or incomplete; sRGB is assumed");
+  return profile;
+}
+
 PictureBuilder::PictureBuilder(const PictureFile& file, const Source& source, const ColourProfile& profile)
     : source_(source) {
   const bool exchanged = source.orientation >= 5;

@@ -16,6 +16,9 @@ namespace swag {
 /// cannot tell from the original; the rule gives the same target for both.
 Size kept_size(const SizeRule& wanted, int h, int w);
 
+/// The profile that a file holds. None where `icc` is null or no profile, which is noted.
+ColourProfile embedded_profile(const PictureFile& file, const void* icc, size_t size);
+
 class PictureBuilder {
  public:
   struct Source {

@@ -74,13 +74,14 @@ void Decoder::refuse() const {
 }
 
 void Decoder::read_header() {
-  // Behind the signature: length, "IHDR", width, height, depth, kind of colour.
-  if (file_.size >= 26 && std::memcmp(file_.data + 12, "IHDR", 4) == 0) {
-    constexpr int kChannels[] = {1, 1, 3, 1, 2, 1, 4};
-    const double bits = std::max(1, file_.data[24] * kChannels[std::min<int>(file_.data[25], 6)]);
-    file_.check_size(big_endian32(file_.data + 20), big_endian32(file_.data + 16),
-                     static_cast<double>(file_.size) * kMostBytesPerByte * 8 / bits);
-  }
+  // Behind the signature: length, "IHDR", width, height, depth, kind of colour. libpng would pass over chunks
+  // before it, and so over this check.
+  if (file_.size < 26) file_.fail_truncated();
+  if (std::memcmp(file_.data + 12, "IHDR", 4) != 0) file_.fail("is damaged: a PNG begins with its header");
+  constexpr int kChannels[] = {1, 1, 3, 1, 2, 1, 4};
+  const double bits = std::max(1, file_.data[24] * kChannels[std::min<int>(file_.data[25], 6)]);
+  file_.check_size(big_endian32(file_.data + 20), big_endian32(file_.data + 16),
+                   static_cast<double>(file_.size) * kMostBytesPerByte * 8 / bits);
   run([this] {
     png_set_read_fn(png_, this, read);
     png_set_benign_errors(png_, 1);
@@ -97,10 +98,8 @@ ColourProfile Decoder::profile(const PngSigns& signs) {
   png_bytep data = nullptr;
   png_uint_32 size = 0;
   int compression = 0;
-  const bool found = signs.icc_intact && png_get_iCCP(png_, info_, &name, &compression, &data, &size) != 0;
-  ColourProfile profile = found ? ColourProfile::from_icc(data, size) : ColourProfile();
-  if (!profile) file_.note("its colour profile is damaged; sRGB is assumed");
-  return profile;
+  if (signs.icc_intact) png_get_iCCP(png_, info_, &name, &compression, &data, &size);
+  return embedded_profile(file_, data, size);
 }
 
 /// Of eXIf, or of a text in which ImageMagick keeps EXIF data: "\nexif\n", their length, and bytes in

@@ -81,13 +81,6 @@ int tga_orientation(const PictureFile& file) {
   return (file.data[17] & 0x10) != 0 ? 2 : 1;  // mirrored
 }
 
-ColourProfile gif_profile(const PictureFile& file, const std::vector<uint8_t>& icc) {
-  if (icc.empty()) return {};
-  ColourProfile profile = ColourProfile::from_icc(icc.data(), icc.size());
-  if (!profile) file.note("its colour profile is damaged; sRGB is assumed");
-  return profile;
-}
-
 }  // namespace
 
 Image decode_with_stb(const PictureFile& file) {
@@ -104,7 +97,9 @@ Image decode_with_stb(const PictureFile& file) {
       h, w, {4, 1}, gif ? 1 : tga_orientation(file), pixels * (gif ? 9 : 8)};
   const GifSigns signs = gif ? gif_signs(file.data, file.size) : GifSigns();
   if (signs.several_frames) file.note("is animated; its first frame is taken");
-  PictureBuilder builder(file, source, gif_profile(file, signs.icc));
+  const std::vector<uint8_t>& icc = signs.icc;
+  PictureBuilder builder(file, source,
+                         icc.empty() ? ColourProfile() : embedded_profile(file, icc.data(), icc.size()));
   const stbi_io_callbacks callbacks = {Reader::read, Reader::skip, Reader::at_end};
   Reader reader{file.data, static_cast<int64_t>(file.size)};
   const std::unique_ptr<stbi_uc, void (*)(void*)> samples(

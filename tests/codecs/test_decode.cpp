@@ -179,6 +179,11 @@ TEST_CASE("decode refuses what is no picture, a single pixel and sizes beyond re
   CHECK(error_of(png_header(4294967295u, 7, 8, 2)).find("size of 4294967295x7 pixels") != std::string::npos);
   CHECK(error_of(png_header(32768, 32768, 8, 2)).find("2^28") != std::string::npos);
   CHECK(error_of(png_header(0, 5, 8, 2)).find("size of 0x5") != std::string::npos);
+  // libpng would pass over a chunk before the header.
+  const std::string late = png_header(18432, 24576, 8, 2);
+  CHECK(error_of(late).find("size of 18432x24576 pixels") != std::string::npos);
+  CHECK(error_of(std::string(late).insert(8, png_chunk("gAMA", big_endian(45455)))).find("is damaged") !=
+        std::string::npos);
   CHECK(error_of("P6 60000 60000 255\n").find("size of 60000x60000 pixels") != std::string::npos);
   CHECK(error_of("P5 99999999999999999999 2 255\n").find("pixels; at most") != std::string::npos);
 }

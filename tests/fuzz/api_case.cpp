@@ -12,8 +12,9 @@ namespace {
 constexpr int kMostPixels = 16;
 constexpr const char* kSizes[] = {"16", "8",     "24x16", "orig",  "as-is", "1",  "0",
                                   "-1", "99999", "",      nullptr, "16x",   "2x1"};
-constexpr const char* kLayers[] = {"relu1_1", "relu1_1,relu2_1", "relu2_1", "relu5_1", ",",
-                                   "relu9_9", "relu1_1,relu1_1", "",        nullptr};
+constexpr const char* kLayers[] = {"relu1_1", "relu1_1,relu2_1", "relu2_1",         "relu2_1,relu1_1",
+                                   ",",       "relu9_9",         "relu1_1,relu1_1", "",
+                                   nullptr};
 constexpr const char* kWeights[] = {"1", "1,2", "0", "-1", "nan", "1e400", "1,", "", nullptr};
 constexpr const char* kDevices[] = {"cpu", "auto", "cuda", "cuda:1", "cuda:x", "emulator", "", nullptr};
 constexpr double kNumbers[] = {0,    1,  10,       -1,        0.5, 1e-300, 1e300, 1e17,
