@@ -25,7 +25,8 @@ struct PngSigns {
   ColourProfile colours;   // of cICP, sRGB, or gAMA and cHRM, the first that there is; none: sRGB
 };
 
-/// Throws Error(kImage) for HDR; notes what is damaged.
+/// Throws Error(kImage) for HDR and where a chunk does not end in the file or IEND is missing; notes what is
+/// damaged.
 PngSigns png_signs(const PictureFile& file);
 
 /// `pixels`: (h, w, channels) of 8 bits, channels 3 or 4 (RGBA). `text` goes into an iTXt chunk with this

@@ -86,7 +86,7 @@ PngSigns png_signs(const PictureFile& file) {
   PngSigns signs;
   const uint8_t *cicp = nullptr, *gama = nullptr, *chrm = nullptr;
   bool srgb = false;
-  for_each_png_chunk(file.data, file.size, [&](const char* type, const uint8_t* data, size_t length) {
+  const auto look = [&](const char* type, const uint8_t* data, size_t length) {
     const auto is = [&](const char* name, size_t needed) {
       return std::memcmp(type, name, 4) == 0 && length >= needed && is_intact(data, length);
     };
@@ -106,7 +106,8 @@ PngSigns png_signs(const PictureFile& file) {
       signs.has_icc = true;
       signs.icc_intact = is_intact(data, length);
     }
-  });
+  };
+  if (!for_each_png_chunk(file.data, file.size, look)) file.fail_truncated();
   // The order of precedence of the third edition of the PNG specification.
   signs.overrides = cicp != nullptr;
   if (cicp != nullptr) {

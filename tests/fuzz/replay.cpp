@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(&argc, &argv);
   int files = 0;
   for (int i = 1; i < argc; ++i) {
+    if (argv[i][0] == '-') continue;  // the fuzzer's limits
     if (!fs::is_directory(argv[i])) {
       run(argv[i]), ++files;
       continue;
