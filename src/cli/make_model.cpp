@@ -22,7 +22,7 @@ Model make_model(const Settings& settings) {
   } else if (parse_splitmix(resolved.weights, seed)) {
     model.weights = splitmix_weights(model.graph, seed);
   } else {
-    model.weights = load_weights(weight_file(resolved.weights), model.graph);
+    model.weights = load_weights(resolved.weights, model.graph);
   }
   return model;
 }

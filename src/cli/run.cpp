@@ -241,7 +241,7 @@ void Run::make_model() {
   } else if (parse_splitmix(settings_.weights, seed)) {
     checked(swag_model_splitmix(network, pooling(), seed, &model));
   } else {
-    checked(swag_model_load(network, pooling(), weight_file(settings_.weights).c_str(), &model));
+    checked(swag_model_load(network, pooling(), settings_.weights.c_str(), &model));
   }
   model_.reset(model);
 }

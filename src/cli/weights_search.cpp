@@ -124,13 +124,12 @@ bool parse_splitmix(const std::string& weights, uint64_t& seed) {
 
 std::string resolve_weights(Settings& settings) {
   std::string warning;
-  if (!settings.weights_named_by.empty() && is_weight_file(settings.weights)) {
-    settings.weights = weight_file_of(settings);
+  const std::string file = weight_file_of(settings);
+  if (!file.empty()) {
+    settings.weights = file;
     settings.weights_named_by.clear();
-  }
-  if (settings.weights == "auto") {
-    const std::string found = weight_file_of(settings);
-    settings.weights = !found.empty() ? found : is_vgg(settings.network) ? "fitted" : "random";
+  } else if (settings.weights == "auto") {
+    settings.weights = is_vgg(settings.network) ? "fitted" : "random";
     if (settings.weights == "random") {
       warning = "no weights for " + settings.network +
                 " were found, so they are random: expect colours, not strokes; for trained ones: swag model "
@@ -144,10 +143,10 @@ std::string resolve_weights(Settings& settings) {
   }
   if (settings.pooling == "auto") {
     settings.pooling = settings.weights == "fitted" ? "avg" : "max";
-    if (is_weight_file(settings.weights)) {
-      const SafetensorsFile file = SafetensorsFile::open(weight_file(settings.weights));
-      const auto fitted_with = file.metadata().find("pooling");
-      if (fitted_with != file.metadata().end()) {
+    if (!file.empty()) {
+      const SafetensorsFile weights = SafetensorsFile::open(file);
+      const auto fitted_with = weights.metadata().find("pooling");
+      if (fitted_with != weights.metadata().end()) {
         settings.pooling = fitted_with->second == "max" ? "max" : "avg";
       }
     }

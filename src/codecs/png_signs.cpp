@@ -105,6 +105,8 @@ PngSigns png_signs(const PictureFile& file) {
     } else if (std::memcmp(type, "iCCP", 4) == 0) {
       signs.has_icc = true;
       signs.icc_intact = is_intact(data, length);
+    } else if (std::memcmp(type, "tRNS", 4) == 0 && !is_intact(data, length)) {
+      file.note("its transparency is damaged; it is taken for opaque");
     }
   };
   if (!for_each_png_chunk(file.data, file.size, look)) file.fail_truncated();

@@ -22,6 +22,13 @@ TEST_CASE("decode makes the transparent colour of a PNG transparent") {
   CHECK(decode(letters_png(png_chunk("tRNS", "\0b"s))).alpha == std::vector<float>{1, 0, 1, 1, 1, 1});
 }
 
+TEST_CASE("transparency of a PNG that fails its sum is noted") {
+  std::string damaged = png_chunk("tRNS", "\0b"s);
+  damaged.back() ^= 1;
+  CHECK(decode(letters_png(damaged)).alpha.empty());
+  CHECK(notes_of(letters_png(damaged)) == "in: its transparency is damaged; it is taken for opaque");
+}
+
 TEST_CASE("decode reads grey PNG of 1, 2 and 4 bits") {
   CHECK(decode(png(8, 1, 1, 0, "\0\x80"s)).rgb[0] == 1);
   check_pixel(decode(png(4, 1, 2, 0, "\0\x1b"s)), 1, 85, 85, 85, 1e-4);

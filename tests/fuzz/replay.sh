@@ -10,7 +10,7 @@ failed=0
 for target in "$@" conversion; do
   [ -d "$here/regressions/$target" ] || continue
   for input in "$here/regressions/$target"/*; do
-    replay=("$build/fuzz_$target" -rss_limit_mb=1024 -malloc_limit_mb=512 "$input")
+    replay=("$build/fuzz_$target" -rss_limit_mb=2048 -malloc_limit_mb=256 "$input")
     [ "$target" != conversion ] || replay=(python3 "$here/conversion.py" "$input")
     timeout 60 "${replay[@]}" || { failed=$?; echo "broken by $input: status $failed"; }
   done

@@ -13,7 +13,7 @@ mkdir -p "$fuzz/found"
 "$here/seeds.py" "$fuzz/seeds" "$build/swag" || exit 1
 
 # A compressed picture may be large when it is unpacked, but not by this much; nor may it take long.
-limits=(-rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=20 -max_len=20000)
+limits=(-rss_limit_mb=2048 -malloc_limit_mb=256 -timeout=20 -max_len=20000)
 export ASAN_OPTIONS=${ASAN_OPTIONS:-}:allocator_may_return_null=1
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-}:print_stacktrace=1
 export OPENBLAS_NUM_THREADS=1
