@@ -16,8 +16,11 @@ ifeq ($(filter -j% --jobs%,$(MAKEFLAGS)),)
 MAKEFLAGS += --jobs=$(shell nproc 2>/dev/null || echo 2)
 endif
 
+# What the fuzzer need not follow.
+fuzzer_flags := $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize-coverage-ignorelist=tests/fuzz/uncovered.txt)
+sanitizers := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) $(fuzzer_flags)
 FLAGS := -std=c++17 -Wall -Wextra $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden -pthread -I. -Iinclude -MMD -MP \
-         $(if $(SANITIZE),-g -fsanitize=$(SANITIZE) -fno-sanitize-recover=all) $(CXXFLAGS)
+         $(if $(SANITIZE),-g) $(sanitizers) $(CXXFLAGS)
 LINK := -pthread -ldl $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
 # The library's rooms, docs/architecture.md says what each is for; tests/ has the same.

@@ -5,7 +5,7 @@ emulator := $(BUILD)/emulator
 EMULATOR_OPTIMISATION ?= -O2
 EMULATOR_FLAGS = -std=c++17 $(EMULATOR_OPTIMISATION) $(debug) -Wall -Wextra -Wno-unknown-pragmas $(if $(WERROR),-Werror) -pthread -I. \
                   -MMD -MP -DSWAG_SOURCE_DIR='"$(CURDIR)"' \
-                  $(if $(SANITIZE),-DEMULATOR_UNWATCHED -fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+                  $(if $(SANITIZE),-DEMULATOR_UNWATCHED) $(sanitizers)
 # Every access becomes a call of __tsan_*, which the emulator defines: nothing of ThreadSanitizer is linked.
 ifneq ($(findstring clang,$(shell $(CXX) --version 2>/dev/null)),)
 instrument := -fsanitize=thread -mllvm -tsan-instrument-func-entry-exit=0
