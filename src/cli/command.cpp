@@ -1,26 +1,8 @@
 #include "src/cli/command.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
-
-#include "src/support/parse.h"
 
 namespace swag::cli {
-namespace {
-
-/// " [512]", nothing for lists.
-std::string default_text(const Option& option) {
-  static const Settings kDefaults = [] {
-    Settings settings;
-    expand(settings);
-    return settings;
-  }();
-  const nlohmann::ordered_json value = option.get ? option.get(kDefaults) : nullptr;
-  if (value.is_string()) return " [" + value.get<std::string>() + "]";
-  return value.is_number() ? " [" + number_text(value.get<double>()) + "]" : "";
-}
-
-}  // namespace
 
 OptionSet::OptionSet(Parser& parser, const std::vector<std::string>& names) {
   for (const Option& option : option_table()) {

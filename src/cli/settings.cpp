@@ -154,6 +154,17 @@ void expand(Settings& settings) {
   check(swag_output_size(&options, 2, 2, &width, &height));  // the library's own check of all of them
 }
 
+std::string default_text(const Option& option) {
+  static const Settings kDefaults = [] {
+    Settings settings;
+    expand(settings);
+    return settings;
+  }();
+  const nlohmann::ordered_json value = option.get ? option.get(kDefaults) : nullptr;
+  if (value.is_string()) return " [" + value.get<std::string>() + "]";
+  return value.is_number() ? " [" + number_text(value.get<double>()) + "]" : "";
+}
+
 nlohmann::ordered_json to_json(const Settings& settings) {
   auto json = nlohmann::ordered_json::object();
   for (const Option& option : option_table()) {

@@ -56,6 +56,9 @@ const std::vector<Option>& option_table();
 /// Sets one option; Error(kUsage) with `where` ("--size", "file.json: size") before the reason.
 void apply(const Option& option, Settings& settings, const std::string& text, const std::string& where);
 
+/// For the help: " [512]", nothing for lists.
+std::string default_text(const Option& option);
+
 /// Spells out what the network, the optimiser and the numbers of layers leave to be understood. Throws
 /// Error(kUsage).
 void expand(Settings& settings);
