@@ -48,6 +48,8 @@ import zipfile
 MAX_PICKLE_BYTES = 32 << 20   # a state_dict's pickle has some hundred bytes per tensor
 MAX_STEPS = 2_000_000         # and some 35 instructions
 MAX_KEY = 1000   # characters
+MAX_INT_KEY = 1 << 60   # from 2^61 on, numbers share their hashes
+MAX_TENSOR_BYTES = 1 << 62   # even where a dimension is 0
 MAX_ARGUMENTS = 20
 MAX_DIRECTORY_BYTES = 8 << 20   # of a zip file's list of members, some hundred bytes per tensor
 MAX_RANK = 8
@@ -113,8 +115,10 @@ class Ignore:
 
 
 def put_item(target, key, value):
-    """target[key] = value for keys that are quick to hash: a tuple may hold itself 2^40 times."""
-    if type(key) not in (str, int, float, bool, type(None)) or (type(key) is str and len(key) > MAX_KEY):
+    """target[key] = value for keys that are quick to find: a tuple may hold itself 2^40 times, and thousands of large
+    numbers may have one hash."""
+    ok = type(key) in (str, int, bool, type(None))
+    if not ok or (type(key) is str and len(key) > MAX_KEY) or (type(key) is int and abs(key) > MAX_INT_KEY):
         raise WeightsError("has a dictionary whose key is neither a short text nor a number")
     if type(target) is dict:
         target[key] = value
@@ -522,12 +526,17 @@ def element_count(shape):
 
 
 def check_extent(name, tensor):
-    """Every element a tensor reaches lies in its storage, and it has no more elements than that."""
+    """Every element a tensor reaches lies in its storage, it has no more elements than that, and swag reads its name
+    and shape."""
     count = element_count(tensor.shape)
+    if 4 * element_count(max(size, 1) for size in tensor.shape) > MAX_TENSOR_BYTES:
+        raise WeightsError(f"has {name} with a shape beyond all memory")
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride))
     if count > 0 and (last >= tensor.storage.numel or count > tensor.storage.numel):
         raise WeightsError(f"has {name} of shape {tensor.shape} reach beyond the {tensor.storage.numel} "
                            "elements of its storage")
+    if not name.isprintable():
+        raise WeightsError(f"has a tensor with an absurd name: {name}")
 
 
 def starts(dims, target, source):

@@ -1,5 +1,7 @@
 #include "src/codecs/chunks.h"
 
+#include <algorithm>
+
 namespace swag {
 
 bool for_each_png_chunk(const uint8_t* file, size_t size,
@@ -31,8 +33,9 @@ bool for_each_jpeg_segment(const uint8_t* file, size_t size,
     }
     if (marker == 0xd9) return true;
     if (size - at < 4) return false;
-    const size_t length = size_t{file[at + 2]} << 8 | file[at + 3];  // counts itself
-    if (length < 2 || length > size - at - 2) return false;
+    // It counts itself; libjpeg reads on behind one that does not.
+    const size_t length = std::max(size_t{2}, size_t{file[at + 2]} << 8 | file[at + 3]);
+    if (length > size - at - 2) return false;
     body(marker, file + at + 4, length - 2);
     at += 2 + length;
   }

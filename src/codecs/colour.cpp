@@ -3,11 +3,13 @@
 #include <lcms2.h>
 
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace swag {
 namespace {
 
+constexpr size_t kMostTags = 100;  // that Little CMS reads
 constexpr cmsUInt32Number kFlags = cmsFLAGS_BLACKPOINTCOMPENSATION | cmsFLAGS_COPY_ALPHA;
 
 std::shared_ptr<void> owned_transform(cmsHTRANSFORM handle) {
@@ -48,6 +50,19 @@ bool changes_nothing(cmsHPROFILE profile, cmsHPROFILE target, const SampleLayout
   return true;
 }
 
+/// The profile with its tags D2B0 to D2B3 hidden: what they compute in floating point, another tag does in
+/// integers. Little CMS prefers them, and builds each of their elements anew though thousands may share their
+/// bytes.
+std::vector<uint8_t> without_elements(const void* data, size_t size) {
+  constexpr size_t kTags = 132, kTagSize = 12;  // behind the header and their number
+  std::vector<uint8_t> icc(size);
+  std::memcpy(icc.data(), data, size);
+  for (size_t at = kTags; at + kTagSize <= size && at < kTags + kMostTags * kTagSize; at += kTagSize) {
+    if (std::memcmp(&icc[at], "D2B", 3) == 0) icc[at] = 'x';
+  }
+  return icc;
+}
+
 }  // namespace
 
 ColourProfile::ColourProfile(void* handle) {
@@ -55,7 +70,8 @@ ColourProfile::ColourProfile(void* handle) {
 }
 
 ColourProfile ColourProfile::from_icc(const void* data, size_t size) {
-  ColourProfile profile(cmsOpenProfileFromMem(data, static_cast<cmsUInt32Number>(size)));
+  const std::vector<uint8_t> icc = without_elements(data, size);
+  ColourProfile profile(cmsOpenProfileFromMem(icc.data(), static_cast<cmsUInt32Number>(size)));
   if (!profile) return {};
   const cmsColorSpaceSignature space = cmsGetColorSpace(profile.handle_.get());
   return space == cmsSigRgbData || space == cmsSigGrayData || space == cmsSigCmykData ? profile

@@ -21,8 +21,8 @@ namespace {
 constexpr double kMostPixelsPerByte = 512;
 // Arithmetic coding gets by on some 200 bytes for a flat picture of any size.
 constexpr double kMostPixelsPerArithmeticByte = 1 << 21;
-// Each goes through the whole picture. Encoders write a dozen.
-constexpr int kMostScans = 500;
+// Each goes through the whole picture, with as few as two bytes. Encoders write a dozen.
+constexpr int64_t kMostScans = 500, kMostScansOfTheLargest = 20, kMostScannedPixels = int64_t{1} << 32;
 
 /// The warnings behind which libjpeg paints pixels that are not in the file.
 bool is_damage(int code) {
@@ -206,10 +206,13 @@ void Decoder::finish(const Scans& scans) {
 Image Decoder::decode() {
   read_header();
   const Scans scans = scans_of(file_);
-  if (scans.count > kMostScans) {
-    file_.fail("has " + std::to_string(scans.count) + " scans; at most " + std::to_string(kMostScans) +
-               " are read");
+  const int64_t most = std::clamp(kMostScannedPixels / (int64_t{info_.image_height} * info_.image_width),
+                                  kMostScansOfTheLargest, kMostScans);
+  if (scans.count > most) {
+    file_.fail("has " + std::to_string(scans.count) + " scans; at most " + std::to_string(most) +
+               " are read of a picture of this size");
   }
+  if (info_.arith_code && !scans.ended) file_.fail_truncated();  // decoded, it would be flat to the end
   const ColourProfile colours = profile();
   SampleLayout layout;
   if (info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK) {

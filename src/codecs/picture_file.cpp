@@ -1,5 +1,7 @@
 #include "src/codecs/picture_file.h"
 
+#include <algorithm>
+
 #include "src/support/error.h"
 #include "src/support/host_memory.h"
 
@@ -18,7 +20,9 @@ void PictureFile::fail(const std::string& what) const { throw Error(Status::kIma
 void PictureFile::fail_truncated() const { fail("is truncated; copy or download it again"); }
 
 void PictureFile::note(const std::string& what) const {
-  if (notes != nullptr) notes->push_back(name + ": " + what);
+  if (notes == nullptr) return;
+  const std::string line = name + ": " + what;
+  if (std::find(notes->begin(), notes->end(), line) == notes->end()) notes->push_back(line);
 }
 
 void PictureFile::check_size(int64_t h, int64_t w, double most_pixels) const {

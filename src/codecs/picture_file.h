@@ -20,7 +20,7 @@ struct PictureFile {
   [[noreturn]] void fail(const std::string& what) const;
   [[noreturn]] void fail_truncated() const;
 
-  /// What the reader of the picture should know, but what is no reason to refuse it.
+  /// What the reader of the picture should know, but what is no reason to refuse it. Said once.
   void note(const std::string& what) const;
 
   /// Refuses, by a header alone, what is larger than reason, a single pixel, and more than `most_pixels`: as

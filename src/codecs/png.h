@@ -17,6 +17,7 @@ Image decode_png(const PictureFile& file);
 /// Chunks that libpng does not read for us, or not as we need them. Those that fail their sum are as if not
 /// there.
 struct PngSigns {
+  size_t pixel_bytes = 0;  // of the chunks that hold the picture, compressed
   bool animated = false;
   int orientation = 0;   // of eXIf; 0 where there is none
   bool has_icc = false;  // iCCP, which libpng decompresses; it does not mind a wrong sum, hence the next

@@ -42,7 +42,7 @@ class Decoder {
     throw Error(Status::kMemory, file_.name + ": there is not enough memory to decode it");
   }
   static void read(png_structp png, png_bytep to, size_t wanted);
-  void check_header() const;
+  void check_size(size_t bytes) const;
   void read_header();
   ColourProfile profile(const PngSigns& signs);
   int orientation(const PngSigns& signs);
@@ -74,7 +74,8 @@ void Decoder::refuse() const {
   file_.fail("is damaged, or of a kind that is not read (" + reason + ")");
 }
 
-void Decoder::check_header() const {
+/// Of the header, against what so many bytes can hold.
+void Decoder::check_size(size_t bytes) const {
   // Behind the signature: length, "IHDR", width, height, depth, kind of colour. libpng would pass over chunks
   // before it, and so over this check.
   if (file_.size < 26) file_.fail_truncated();
@@ -82,7 +83,7 @@ void Decoder::check_header() const {
   constexpr int kChannels[] = {1, 1, 3, 1, 2, 1, 4};
   const double bits = std::max(1, file_.data[24] * kChannels[std::min<int>(file_.data[25], 6)]);
   file_.check_size(big_endian32(file_.data + 20), big_endian32(file_.data + 16),
-                   static_cast<double>(file_.size) * kMostBytesPerByte * 8 / bits);
+                   static_cast<double>(bytes) * kMostBytesPerByte * 8 / bits);
 }
 
 void Decoder::read_header() {
@@ -161,8 +162,9 @@ void Decoder::read_rows(PictureBuilder& builder, int passes) {
 }
 
 Image Decoder::decode() {
-  check_header();
+  check_size(file_.size);
   const PngSigns signs = png_signs(file_);  // before libpng, which would take the memory that a chunk states
+  check_size(signs.pixel_bytes);
   read_header();
   if (signs.animated) file_.note("is animated; its first picture is taken");
   const ColourProfile colours = profile(signs);

@@ -90,7 +90,9 @@ PngSigns png_signs(const PictureFile& file) {
     const auto is = [&](const char* name, size_t needed) {
       return std::memcmp(type, name, 4) == 0 && length >= needed && is_intact(data, length);
     };
-    if (is("cICP", 4)) {
+    if (std::memcmp(type, "IDAT", 4) == 0) {
+      signs.pixel_bytes += length;
+    } else if (is("cICP", 4)) {
       cicp = data;
     } else if (is("gAMA", 4)) {
       gama = data;

@@ -69,10 +69,19 @@ struct Reader {
   file.fail("is damaged, or of a kind that is not read (" + reason + ")");
 }
 
-/// What stb does not look at: where the first pixel is (bit 4 of the 18th byte: on the right; 6 and 7:
-/// interleaved rows), and which number the first colour of a palette has. Returns the orientation.
-int tga_orientation(const PictureFile& file) {
-  if (file.size < 18) file.fail_truncated();
+/// The bytes of a TGA's header, palette and, where they are not compressed, pixels.
+size_t tga_bytes(const uint8_t* file, int64_t pixels) {
+  const size_t colours = file[5] | file[6] << 8, palette = file[1] == 1 ? colours * ((file[7] + 7u) / 8) : 0;
+  const bool compressed = (file[2] & 8) != 0;
+  return size_t{18} + file[0] + palette +
+         (compressed ? 0 : static_cast<size_t>(pixels) * ((file[16] + 7u) / 8));
+}
+
+/// What stb does not look at: whether every row is there, where the first pixel is (bit 4 of the 18th byte:
+/// on the right; 6 and 7: interleaved rows), and which number the first colour of a palette has. Returns the
+/// orientation.
+int tga_orientation(const PictureFile& file, int64_t pixels) {
+  if (file.size < 18 || file.size < tga_bytes(file.data, pixels)) file.fail_truncated();
   const bool palette = file.data[1] == 1 && (file.data[3] | file.data[4]) != 0;
   if (palette || (file.data[17] & 0xc0) != 0) {
     file.fail(std::string("is a TGA of a kind that is not read (") +
@@ -94,7 +103,7 @@ Image decode_with_stb(const PictureFile& file) {
   const int64_t pixels = int64_t{h} * w;
   // stb holds RGBA, of a GIF three times: its canvas, the one before, and which pixels changed.
   const PictureBuilder::Source source = {
-      h, w, {4, 1}, gif ? 1 : tga_orientation(file), pixels * (gif ? 9 : 8)};
+      h, w, {4, 1}, gif ? 1 : tga_orientation(file, pixels), pixels * (gif ? 9 : 8)};
   const GifSigns signs = gif ? gif_signs(file.data, file.size) : GifSigns();
   if (signs.several_frames) file.note("is animated; its first frame is taken");
   const std::vector<uint8_t>& icc = signs.icc;

@@ -218,6 +218,16 @@ std::string rgb_icc(const double (&white)[2], const double (&primaries)[3][2], d
 
 std::string srgb_icc() { return saved_profile(cmsCreate_sRGBProfile()); }
 
+std::string with_black_elements(const std::string& icc) {
+  const cmsHPROFILE profile = cmsOpenProfileFromMem(icc.data(), static_cast<cmsUInt32Number>(icc.size()));
+  const double black[9] = {};
+  cmsPipeline* pipeline = cmsPipelineAlloc(nullptr, 3, 3);
+  REQUIRE(cmsPipelineInsertStage(pipeline, cmsAT_END, cmsStageAllocMatrix(nullptr, 3, 3, black, nullptr)));
+  REQUIRE(cmsWriteTag(profile, cmsSigDToB0Tag, pipeline));
+  cmsPipelineFree(pipeline);
+  return saved_profile(profile);
+}
+
 std::string grey_icc(double gamma) {
   const cmsCIExyY white = {kD65[0], kD65[1], 1};
   cmsToneCurve* curve = cmsBuildGamma(nullptr, gamma);

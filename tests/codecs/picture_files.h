@@ -67,6 +67,9 @@ std::string rgb_icc(const double (&white)[2], const double (&primaries)[3][2], d
 std::string srgb_icc();
 std::string grey_icc(double gamma);
 std::string cmyk_icc();
+
+/// The profile with a tag of multi-process elements (D2B0) besides, which makes everything black.
+std::string with_black_elements(const std::string& icc);
 std::string with_icc(const std::string& jpeg, const std::string& icc, int segments = 1);
 
 constexpr double kD65[2] = {0.3127, 0.3290};

@@ -176,6 +176,13 @@ TEST_CASE("TGA is mirrored where its first pixel is on the right; what is not re
   check_pixel(decode(tga(1, 0, 0x20, two + "\1\0"s)), 0, 4, 5, 6, 1e-4);
   const std::string whole = tga(2, 0, 0x30, two);
   for (size_t size = 1; size < whole.size(); ++size) CHECK(error_of(whole.substr(0, size)) != "");
+  std::string row(128, 'a');  // as long as what stb asks for when it fills its buffer
+  std::string grey = tga(3, 0, 0x20, row);
+  grey.replace(12, 5, "\x80\0\1\0\x8"s);
+  CHECK(error_of(grey) == "");
+  for (size_t cut = 1; cut <= row.size(); ++cut) {
+    CHECK(error_of(grey.substr(0, grey.size() - cut)).find("truncated") != std::string::npos);
+  }
   CHECK(error_of(tga(1, 5, 0x20, two + "\6\5"s)) ==
         "3: in: is a TGA of a kind that is not read (a palette that does not begin at 0)");
   CHECK(error_of(tga(2, 0, 0x60, two)) == "3: in: is a TGA of a kind that is not read (interleaved)");

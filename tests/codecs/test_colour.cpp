@@ -128,6 +128,14 @@ TEST_CASE(
   CHECK(notes_of(twice) == kAssumed);
 }
 
+TEST_CASE("of a profile with multi-process elements the simpler tags are followed") {
+  const std::string icc = rgb_icc(kD65, kSrgb, 1.4), plain = flat_jpeg(kColourBytes);
+  const std::string elements = with_black_elements(icc);
+  REQUIRE(elements.find("mpet") != std::string::npos);
+  CHECK(decode(with_icc(plain, elements)).rgb == decode(with_icc(plain, icc)).rgb);
+  CHECK(notes_of(with_icc(plain, elements)) == "");
+}
+
 TEST_CASE("a broken profile is noted, and the picture read as sRGB") {
   const std::string icc = rgb_icc(kD65, kDisplayP3, 2.2), plain = flat_jpeg(kColourBytes);
   for (const std::string& broken : {"nonsense"s, icc.substr(0, 100), std::string(icc.size(), '\0')}) {

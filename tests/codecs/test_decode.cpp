@@ -184,6 +184,10 @@ TEST_CASE("decode refuses what is no picture, a single pixel and sizes beyond re
   CHECK(error_of(late).find("size of 18432x24576 pixels") != std::string::npos);
   CHECK(error_of(std::string(late).insert(8, png_chunk("gAMA", big_endian(45455)))).find("is damaged") !=
         std::string::npos);
+  // What is beside the pixels holds none.
+  const std::string padded = png_header(18432, 12288, 1, 3) + png_chunk("tEXt", std::string(40000, 'a'));
+  CHECK(error_of(padded + png_chunk("IDAT", "ab") + png_chunk("IEND", "")).find("bytes can hold") !=
+        std::string::npos);
   CHECK(error_of("P6 60000 60000 255\n").find("size of 60000x60000 pixels") != std::string::npos);
   CHECK(error_of("P5 99999999999999999999 2 255\n").find("pixels; at most") != std::string::npos);
 }

@@ -163,8 +163,16 @@ TEST_CASE("a JPEG of hundreds of scans is refused") {
   const size_t last = file.rfind("\xff\xda");
   std::string scans;
   for (int i = 0; i < 600; ++i) scans += file.substr(last, file.size() - 2 - last);
-  CHECK(error_of(std::string(file).insert(last, scans)).find("scans; at most 500 are read") !=
+  const std::string many = std::string(file).insert(last, scans);
+  CHECK(error_of(many).find("scans; at most 500 are read") != std::string::npos);
+  // libjpeg reads on behind a segment that is shorter than its length.
+  CHECK(error_of(std::string(many).insert(last, "\xff\xfe\0\0"s)).find("scans; at most 500 are read") !=
         std::string::npos);
+  std::string large = std::string(file).insert(last, scans.substr(0, scans.size() / 6));
+  const size_t frame = large.find("\xff\xc2") + 5;
+  large.replace(frame, 4, "\x40\0\x40\0"s);
+  large += std::string(1 << 19, 'a');  // as many bytes as the size needs
+  CHECK(error_of(large).find("scans; at most 20 are read") != std::string::npos);
 }
 
 TEST_CASE("JPEG of precisions and processes that are not read are refused in words") {

@@ -27,6 +27,7 @@ TEST_CASE("transparency of a PNG that fails its sum is noted") {
   damaged.back() ^= 1;
   CHECK(decode(letters_png(damaged)).alpha.empty());
   CHECK(notes_of(letters_png(damaged)) == "in: its transparency is damaged; it is taken for opaque");
+  CHECK(notes_of(letters_png(damaged + damaged)) == notes_of(letters_png(damaged)));
 }
 
 TEST_CASE("decode reads grey PNG of 1, 2 and 4 bits") {

@@ -348,6 +348,7 @@ class Refusals(ConverterTest):
         self.refuse(zip_file(one_tensor((2,), (2,)), self.good), "reach beyond")
         self.refuse(zip_file(one_tensor((1 << 40,), (0,)), self.good), "reach beyond")
         self.refuse(zip_file(one_tensor((1 << 61, 8)), self.good), "makes no sense")
+        self.refuse(zip_file(one_tensor((1 << 40, 1 << 40, 0), (0, 0, 0)), self.good), "beyond all memory")
         self.refuse(zip_file(one_tensor((-2,)), self.good), "makes no sense")
         self.refuse(zip_file(one_tensor((2,), (-1,)), self.good), "makes no sense")
         self.refuse(zip_file(one_tensor(numel=1 << 50), self.good), "has 8 bytes in data/0, expected")
@@ -382,6 +383,16 @@ class Refusals(ConverterTest):
         start = time.process_time()
         self.refuse(data, expected)
         self.assertLess(time.process_time() - start, 10)
+
+    def test_names_that_swag_does_not_read_are_refused(self):
+        body = ordered_dict(entry("w\33[31m", tensor(storage("FloatStorage", "0", 2), (2,), (1,))))
+        self.refuse(zip_file(body, self.good), "an absurd name: w?[31m")
+
+    def test_numbers_that_share_their_hashes_are_refused(self):
+        pairs = b"".join(integer(i * ((1 << 61) - 1)) + integer(1) + b"\x86" for i in range(1, 3000))
+        calls = b"".join([name("collections", "OrderedDict") + b"h\0\x85R0"] * 600)
+        self.refuse_soon(zip_file(b"](" + pairs + b"eq\0" + calls, {}), "key is neither")
+        self.refuse_soon(zip_file(b"}" + pickle.dumps(2.5, 2)[2:-1] + integer(1) + b"s", {}), "key is neither")
 
     def test_keys_that_take_for_ever_are_refused(self):
         shared = b")" + b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(40))
