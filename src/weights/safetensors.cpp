@@ -20,6 +20,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr size_t kMostDimensions = 16;  // weights have four
 constexpr int64_t kLengthBytes = 8;
 constexpr int64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
 
@@ -77,6 +78,10 @@ SafetensorsEntry parse_entry(const Json& json, int64_t data_bytes) {
   const Json& shape = member("shape");
   const Json& offsets = member("data_offsets");
   if (!shape.is_array()) throw std::runtime_error("has a shape that is no list");
+  if (shape.size() > kMostDimensions) {
+    throw std::runtime_error("has " + std::to_string(shape.size()) + " dimensions; at most " +
+                             std::to_string(kMostDimensions) + " are read");
+  }
   if (!offsets.is_array() || offsets.size() != 2) {
     throw std::runtime_error("has data_offsets that are no pair");
   }

@@ -100,6 +100,8 @@ TEST_CASE("a header that lies about the data is refused with what is wrong") {
   CHECK(contains(header_error(one_tensor(f32, "[4]", "[0,18446744073709551615]")), "an offset of 1844"));
   CHECK(contains(header_error(one_tensor(f32, "[4294967296,4294967296]", "[0,16]")), "beyond all memory"));
   CHECK(contains(header_error(one_tensor(f32, "4", "[0,16]")), "shape that is no list"));
+  const std::string flat = "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,4]";
+  CHECK(contains(header_error(one_tensor(f32, flat, "[0,16]")), "17 dimensions; at most 16 are read"));
   CHECK(contains(header_error(one_tensor(f32, "[4]", "[0,8,16]")), "data_offsets that are no pair"));
   CHECK(contains(header_error(one_tensor(R"("F33")", "[4]", "[0,16]")), R"(unknown dtype "F33")"));
   CHECK(contains(header_error(one_tensor("32", "[4]", "[0,16]")), "unknown dtype 32"));
