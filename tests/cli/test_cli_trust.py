@@ -34,7 +34,7 @@ def described(description):
 def caffe_layer():
     """conv1_1 of a VGG as torch.save writes it."""
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
-    import test_convert_weights as torch_files
+    import torch_files
     layer = {"conv1_1.weight": ((2, 3, 3, 3), (27, 9, 3, 1), 54), "conv1_1.bias": ((2,), (1,), 2)}
     entries = (torch_files.entry(key, torch_files.tensor(torch_files.storage("FloatStorage", key, numel), *shape))
                for key, (*shape, numel) in layer.items())

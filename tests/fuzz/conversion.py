@@ -29,9 +29,9 @@ import zipfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 import mutations  # noqa: E402
-from test_convert_weights import (  # noqa: E402
-    converter, entry, floats, integer, legacy_file, one_tensor, ordered_dict, read_safetensors, storage, tensor, text,
-    whole, zip_file)
+from test_convert_weights import converter, read_safetensors  # noqa: E402
+from torch_files import (  # noqa: E402
+    entry, floats, integer, legacy_file, one_tensor, ordered_dict, storage, tensor, text, whole, zip_file)
 
 warnings.simplefilter("ignore")   # of members with one name
 SECONDS_EACH, MEMORY_EACH = 10, 1 << 30

@@ -2,7 +2,7 @@
 #
 #   make fuzz TIME=600              seconds for each target
 #   make fuzz TARGETS="api options"
-#   make fuzz FUZZ_SANITIZE=        ten times as many inputs, of which only those that break a promise are found
+#   make fuzz FUZZ_SANITIZE=        two to ten times as many inputs, of which only those that break a promise are found
 #   make fuzz-replay                every committed input once, with this build's compiler and options
 
 .PHONY: fuzz fuzz-targets fuzz-replay

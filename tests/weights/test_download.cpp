@@ -212,7 +212,7 @@ TEST_CASE("an open file is converted, whatever its name has become, and its SHA-
   const std::string source = folder.file("in.pth"), target = folder.file("out.safetensors");
   const std::string make =
       "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv[1])\n"
-      "import test_convert_weights as t\n"
+      "import torch_files as t\n"
       "open(sys.argv[2], 'wb').write(t.zip_file(t.one_tensor(), {'0': t.floats(1, 2)}))";
   const ProgramResult made =
       run_program({program("python3"), "-c", make, SWAG_SOURCE_DIR "/tests/tools", source});
