@@ -119,7 +119,7 @@ def put_item(target, key, value):
     numbers may have one hash."""
     ok = type(key) in (str, int, bool, type(None))
     if not ok or (type(key) is str and len(key) > MAX_KEY) or (type(key) is int and abs(key) > MAX_INT_KEY):
-        raise WeightsError("has a dictionary whose key is neither a short text nor a number")
+        raise WeightsError("has a dictionary whose key is neither a short text nor a small whole number")
     if type(target) is dict:
         target[key] = value
 

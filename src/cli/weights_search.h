@@ -41,9 +41,8 @@ bool is_weight_file(const std::string& weights);
 /// For `splitmix:SEED`, its seed; false for anything else. Throws Error(kUsage) for a seed that is none.
 bool parse_splitmix(const std::string& weights, uint64_t& seed);
 
-/// Turns `auto` into what it stands for, of the weights and of the pooling, and a file that a picture names
-/// into the one of that name in the folders, nowhere else. Returns a warning, or nothing. Throws
-/// Error(kWeights) when there is none.
+/// Turns `auto` into what it stands for, of the weights and of the pooling, and the name of a file into the
+/// one of weight_file_of(). Returns a warning, or nothing. Throws Error(kWeights) when there is none.
 std::string resolve_weights(Settings& settings);
 
 /// The weights as a picture may tell them: a file by its name alone, whose folders are nobody's business.

@@ -2,14 +2,16 @@
 
 #include <lcms2.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "src/codecs/chunks.h"
+
 namespace swag {
 namespace {
 
-constexpr size_t kMostTags = 100;  // that Little CMS reads
 constexpr cmsUInt32Number kFlags = cmsFLAGS_BLACKPOINTCOMPENSATION | cmsFLAGS_COPY_ALPHA;
 
 std::shared_ptr<void> owned_transform(cmsHTRANSFORM handle) {
@@ -54,11 +56,14 @@ bool changes_nothing(cmsHPROFILE profile, cmsHPROFILE target, const SampleLayout
 /// integers. Little CMS prefers them, and builds each of their elements anew though thousands may share their
 /// bytes.
 std::vector<uint8_t> without_elements(const void* data, size_t size) {
-  constexpr size_t kTags = 132, kTagSize = 12;  // behind the header and their number
-  std::vector<uint8_t> icc(size);
-  std::memcpy(icc.data(), data, size);
-  for (size_t at = kTags; at + kTagSize <= size && at < kTags + kMostTags * kTagSize; at += kTagSize) {
-    if (std::memcmp(&icc[at], "D2B", 3) == 0) icc[at] = 'x';
+  constexpr size_t kHeader = 128, kTags = kHeader + 4, kTagSize = 12;  // their number is before the tags
+  const auto* bytes = static_cast<const uint8_t*>(data);
+  std::vector<uint8_t> icc(bytes, bytes + size);
+  if (size < kTags) return icc;
+  const size_t count = std::min<size_t>(big_endian32(bytes + kHeader), (size - kTags) / kTagSize);
+  for (size_t i = 0; i < count; ++i) {
+    uint8_t* tag = &icc[kTags + i * kTagSize];
+    if (std::memcmp(tag, "D2B", 3) == 0) *tag = 'x';
   }
   return icc;
 }
