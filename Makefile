@@ -57,8 +57,6 @@ ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
 $(BUILD)/obj/%_avx2.o: FLAGS += -mavx2 -mfma
 $(BUILD)/obj/%_avx512.o: FLAGS += -mavx512f -mfma -mprefer-vector-width=512
 endif
-# stb shifts negative numbers to the left, as every compiler allows.
-$(BUILD)/obj/src/codecs/stb.o: FLAGS += $(if $(SANITIZE),-fno-sanitize=shift)
 # The command line computes nothing, and is a third of what there is to compile.
 $(BUILD)/obj/src/cli/%.o: FLAGS += $(if $(filter file,$(origin CXXFLAGS)),-O1)
 $(BUILD)/obj/tests/%.o: FLAGS += -DSWAG_SOURCE_DIR='"$(CURDIR)"'

@@ -31,8 +31,6 @@ pack() {
   rm -rf "$packed"
   mkdir -p "$packed/include" "$packed/lib"
   for name in doctest CLI nlohmann; do cp -rL "/usr/include/$name" "$packed/include/"; done
-  mkdir -p "$packed/include/stb"
-  cp -L /usr/include/stb/stb_image.h "$packed/include/stb/"
   for name in cblas openblas_config jpeglib jconfig jmorecfg jerror png pngconf pnglibconf lcms2; do
     cp -L "$(header "$name.h")" "$packed/include/"
   done

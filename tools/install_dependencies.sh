@@ -28,7 +28,6 @@ find_missing() {
   }
   command -v python3 >/dev/null 2>&1 || missing="$missing python3"
   has_blas || missing="$missing libopenblas-dev"
-  has_header stb/stb_image.h || missing="$missing libstb-dev"
   has_header cstdio jpeglib.h || missing="$missing libjpeg-dev"
   has_header png.h || missing="$missing libpng-dev"
   has_header lcms2.h || missing="$missing liblcms2-dev"

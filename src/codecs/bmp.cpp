@@ -23,14 +23,8 @@ class Bmp {
   Image decode();
 
  private:
-  uint32_t number(size_t at, int bytes) const {
-    if (at > file_.size || file_.size - at < static_cast<size_t>(bytes)) file_.fail_truncated();
-    uint32_t value = 0;
-    for (int i = bytes - 1; i >= 0; --i) value = value << 8 | file_.data[at + static_cast<size_t>(i)];
-    return value;
-  }
   /// A field of the header that comes after the file's, by its place in there.
-  uint32_t field(size_t at, int bytes = 4) const { return number(kFileHeader + at, bytes); }
+  uint32_t field(size_t at, int bytes = 4) const { return file_.little_endian(kFileHeader + at, bytes); }
 
   void read_header();
   void read_masks();
@@ -87,7 +81,7 @@ void Bmp::read_header() {
   w_ = static_cast<int>(w);
   h_ = static_cast<int>(h);
   row_bytes_ = (static_cast<size_t>(w_) * static_cast<size_t>(bits_) + 31) / 32 * 4;
-  pixels_ = number(10, 4);
+  pixels_ = file_.little_endian(10, 4);
   if (pixels_ < kFileHeader + header_) file_.fail("is damaged (its pixels would begin within its header)");
   const size_t last = (static_cast<size_t>(w_) * static_cast<size_t>(bits_) + 7) / 8;  // need not be padded
   const size_t needed = row_bytes_ * static_cast<size_t>(h_ - 1) + last;

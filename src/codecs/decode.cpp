@@ -6,11 +6,12 @@
 #include "src/codecs/bmp.h"
 #include "src/codecs/chunks.h"
 #include "src/codecs/foreign.h"
+#include "src/codecs/gif.h"
 #include "src/codecs/jpeg.h"
 #include "src/codecs/picture_file.h"
 #include "src/codecs/png.h"
 #include "src/codecs/pnm.h"
-#include "src/codecs/stb.h"
+#include "src/codecs/tga.h"
 #include "src/support/file.h"
 #include "src/support/printable.h"
 
@@ -24,9 +25,11 @@ Image decode(const PictureFile& file) {
   if (is_jpeg(file.data, file.size)) return decode_jpeg(file);
   if (is_png(file.data, file.size)) return decode_png(file);
   if (is_bmp(file.data, file.size)) return decode_bmp(file);
+  if (is_gif(file.data, file.size)) return decode_gif(file);
   PnmHeader pnm;
   if (parse_pnm(pnm, file.data, file.size)) return decode_pnm(pnm, file);
-  return decode_with_stb(file);
+  if (is_tga(file.data, file.size)) return decode_tga(file);
+  file.fail("is not a picture that can be read; JPEG, PNG, BMP, GIF, TGA and binary PNM (P5, P6) can");
 }
 
 }  // namespace

@@ -19,6 +19,13 @@ void PictureFile::fail(const std::string& what) const { throw Error(Status::kIma
 
 void PictureFile::fail_truncated() const { fail("is truncated; copy or download it again"); }
 
+uint32_t PictureFile::little_endian(size_t at, int bytes) const {
+  if (at > size || size - at < static_cast<size_t>(bytes)) fail_truncated();
+  uint32_t value = 0;
+  for (int i = bytes - 1; i >= 0; --i) value = value << 8 | data[at + static_cast<size_t>(i)];
+  return value;
+}
+
 void PictureFile::note(const std::string& what) const {
   if (notes == nullptr) return;
   const std::string line = name + ": " + what;

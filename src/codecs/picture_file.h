@@ -20,6 +20,9 @@ struct PictureFile {
   [[noreturn]] void fail(const std::string& what) const;
   [[noreturn]] void fail_truncated() const;
 
+  /// The number in the `bytes` from `at`, of up to 4, the lowest first. Refuses a file that ends before.
+  uint32_t little_endian(size_t at, int bytes) const;
+
   /// What the reader of the picture should know, but what is no reason to refuse it. Said once.
   void note(const std::string& what) const;
 

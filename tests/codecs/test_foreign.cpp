@@ -71,19 +71,4 @@ TEST_CASE("a BMP with run lengths is called so") {
   }
 }
 
-TEST_CASE("a GIF with several frames says that its first is taken, a still one says nothing") {
-  const std::string header = "GIF89a\2\0\1\0\x80\0\0\0\0\0\xff\xff\xff"s;
-  const std::string frame = "\x21\xf9\4\0\0\0\0\0"s + ",\0\0\0\0\2\0\1\0\0\2\2\x0c\x0a\0"s;
-  const std::string comment = "\x21\xfe\x02hi\0"s;
-  CHECK(notes_of(header + frame + ";") == "");
-  CHECK(notes_of(header + comment + frame + comment + frame + ";") ==
-        "in: is animated; its first frame is taken");
-}
-
-TEST_CASE("a GIF of a few bytes that states a huge size is refused by its header") {
-  const std::string gif =
-      "GIF89a\0\x40\0\x40\x80\0\0\0\0\0\xff\xff\xff"s + ",\0\0\0\0\1\0\1\0\0\2\2\x4c\1\0;"s;
-  CHECK(error_of(gif).find("states a size of 16384x16384 pixels, more than its ") != std::string::npos);
-}
-
 }  // namespace swag::test
