@@ -109,8 +109,12 @@ Argument Parser::add_flag(const std::string& names, bool& value, const std::stri
 void Parser::footer(const std::string& text) { app_->footer(text); }
 
 bool Parser::parse(const Arguments& arguments) {
+  Arguments words(arguments.rbegin(), arguments.rend());  // CLI11 takes them from the back
+  for (std::string& word : words) {                       // and a file's name "[a,b]" for two
+    if (word.size() > 1 && word.front() == '[' && word.back() == ']') word.insert(0, "./");
+  }
   try {
-    app_->parse(Arguments(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
+    app_->parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
     std::cout << app_->help();
     return false;

@@ -19,8 +19,9 @@ namespace {
 
 // A block of 64 pixels takes a bit at least, of Huffman's codes.
 constexpr double kMostPixelsPerByte = 512;
-// Arithmetic coding gets by on some 200 bytes for a flat picture of any size.
-constexpr double kMostPixelsPerArithmeticByte = 1 << 21;
+// Arithmetic coding gets by on some 200 bytes for a flat picture of any size; beyond 16 megapixels it must
+// not.
+constexpr double kMostFlatPixels = 1 << 24, kMostPixelsPerArithmeticByte = 1 << 12;
 // Each goes through the whole picture, with as few as two bytes. Encoders write a dozen.
 constexpr int64_t kMostScans = 500, kMostScansOfTheLargest = 20, kMostScannedPixels = int64_t{1} << 32;
 
@@ -128,9 +129,10 @@ void Decoder::refuse() const {
 void Decoder::read_header() {
   run([this] { jpeg_save_markers(&info_, JPEG_APP0 + 2, 0xffff); });
   run([this] { jpeg_read_header(&info_, TRUE); });
+  const auto bytes = static_cast<double>(file_.size);
   file_.check_size(info_.image_height, info_.image_width,
-                   static_cast<double>(file_.size) *
-                       (info_.arith_code ? kMostPixelsPerArithmeticByte : kMostPixelsPerByte));
+                   info_.arith_code ? std::max(kMostFlatPixels, bytes * kMostPixelsPerArithmeticByte)
+                                    : bytes * kMostPixelsPerByte);
 }
 
 /// Of the ICC segments, or what the EXIF data say.

@@ -291,6 +291,12 @@ class Text(CliTest):
         self.assertIn("maker: Ж ä 漢\n", shown)
         self.assertIn("note: one\\x0atwo\n", shown)
 
+    def test_names_in_brackets_are_names(self):
+        shutil.copy(self.style, self.path("[a,b]"))
+        command = [os.path.abspath(self.program), self.content, "[a,b]", "-o", self.out, *map(str, FAST)]
+        result = subprocess.run(command, cwd=self.path(""), capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_names_that_are_no_utf8_are_names(self):
         weights = os.fsencode(self.path("")) + b"w\xff\xfe.safetensors"
         run = [self.content, self.style, "-o", self.out, *FAST, "--overwrite"]

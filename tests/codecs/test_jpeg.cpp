@@ -97,6 +97,17 @@ TEST_CASE("every truncation of a JPEG of any kind is noticed") {
   }
 }
 
+TEST_CASE("an arithmetic JPEG may be flat, but not of any size for some bytes") {
+  JpegOptions options;
+  options.arithmetic = true;
+  std::string file = flat_jpeg({10, 20, 30}, 16, 16, options);
+  REQUIRE(error_of(file) == "");
+  const size_t frame = file.find("\xff\xc9");
+  REQUIRE(frame != std::string::npos);
+  file.replace(frame + 5, 4, "\x40\x00\x40\x00"s);
+  CHECK(error_of(file).find("states a size of 16384x16384 pixels, more than its ") != std::string::npos);
+}
+
 TEST_CASE("a JPEG that lacks scans but has an end marker is damaged, not grey") {
   JpegOptions options;
   options.one_component_a_scan = true;
