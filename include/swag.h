@@ -79,6 +79,12 @@ typedef enum swag_loss {
   SWAG_LOSS_BALANCED = 2 /* dimensionless; the only one for several scales */
 } swag_loss;
 
+/* What style is compared by; docs/objective.md has the formulas. */
+typedef enum swag_style_loss {
+  SWAG_STYLE_LOSS_GRAM = 0,       /* Gram matrices, eq. (1) */
+  SWAG_STYLE_LOSS_WASSERSTEIN = 1 /* means and covariances: the squared Wasserstein-2 distance of Gaussians */
+} swag_style_loss;
+
 typedef enum swag_init { SWAG_INIT_CONTENT = 0, SWAG_INIT_RANDOM = 1, SWAG_INIT_IMAGE = 2 } swag_init;
 
 typedef enum swag_optimizer {
@@ -161,6 +167,7 @@ typedef struct swag_options {
   void* log_user;
   swag_conv conv;
   swag_fit fit; /* of the content, and of an initial image */
+  swag_style_loss style_loss;
 } swag_options;
 
 typedef struct swag_model swag_model;     /* a network and its weights */

@@ -33,12 +33,13 @@ void gram_difference(double* loss,     // (1)
                      const double* target,  // (d, d)
                      int d, Stream stream);
 
-/// ds = factor * S * difference (+ ds, when accumulate). With factor = 4 k / m it is the gradient of
-/// k * ||A - target||_F^2, because A - target is symmetric.
+/// ds = factor * (S * difference + 1 offset^T) (+ ds, when accumulate). With factor = 4 k / m and no offset
+/// it is the gradient of k * ||A - target||_F^2, because A - target is symmetric.
 template <typename T>
-void gram_backward(T* ds,                // (m, d), dense
-                   const T* s,           // (m, d), dense; ds may not overlap it
-                   const T* difference,  // (d, d)
+void gram_backward(T* ds,                 // (m, d), dense
+                   const T* s,            // (m, d), dense; ds may not overlap it
+                   const T* difference,   // (d, d)
+                   const double* offset,  // (d), or null
                    double factor, bool accumulate, void* workspace, const GramParams& params, Stream stream);
 
 }  // namespace cpu
@@ -71,8 +72,8 @@ void gram_difference(double* loss,          // (1), device
                      void* workspace,       // (gram_difference_workspace_bytes), aligned to 16 bytes
                      int d, Stream stream);
 
-void gram_backward(float* ds, const float* s, const float* difference, double factor, bool accumulate,
-                   const GramParams& params, Blas blas, Stream stream);
+void gram_backward(float* ds, const float* s, const float* difference, const double* offset, double factor,
+                   bool accumulate, const GramParams& params, Blas blas, Stream stream);
 
 }  // namespace cuda
 }  // namespace swag

@@ -297,13 +297,19 @@ void pack_rows(T* packed,            // (d / panel, d, panel)
   }
 }
 
+/// Of the difference in the micro-kernel's panels.
+template <typename T>
+int64_t packed_count(int d) {
+  const int64_t panel = gemm_kernel<T>().panel;
+  return (d + panel - 1) / panel * panel * d;
+}
+
 }  // namespace
 
 template <typename T>
 int64_t gram_workspace_bytes(const GramParams& params, Stream stream) {
   const Plan plan(params);
-  const int64_t panel = gemm_kernel<T>().panel;
-  const int64_t packed = (params.d + panel - 1) / panel * panel * params.d * static_cast<int64_t>(sizeof(T));
+  const int64_t packed = (packed_count<T>(params.d) + params.d) * static_cast<int64_t>(sizeof(T));
   const int64_t sums =
       plan.kept_tiles(thread_count(stream)) * plan.tile_count() * static_cast<int64_t>(sizeof(double)) +
       thread_count(stream) * Scratch<T>::bytes();
@@ -348,8 +354,8 @@ void gram_difference(double* loss, double* inner, T* difference, const double* a
 }
 
 template <typename T>
-void gram_backward(T* ds, const T* s, const T* difference, double factor, bool accumulate, void* workspace,
-                   const GramParams& params, Stream stream) {
+void gram_backward(T* ds, const T* s, const T* difference, const double* offset, double factor,
+                   bool accumulate, void* workspace, const GramParams& params, Stream stream) {
   constexpr int64_t kPackedRows = 16;                  // at a time: few enough for the prefetchers to follow
   constexpr int64_t kBlock = 32768, kFewestRows = 48;  // elements of S that stay in the second-level cache
   const GemmKernel<T>& kernel = gemm_kernel<T>();
@@ -357,6 +363,8 @@ void gram_backward(T* ds, const T* s, const T* difference, double factor, bool a
   auto* packed = static_cast<T*>(workspace);  // factor * difference: (panels, d, panel)
   parallel_ranges(stream, d, kPackedRows,
                   [&](int64_t begin, int64_t end) { pack_rows(packed, difference, factor, begin, end, d); });
+  T* const bias = offset ? packed + packed_count<T>(d) : nullptr;  // factor * offset
+  for (int i = 0; offset && i < d; ++i) bias[i] = static_cast<T>(factor * offset[i]);
   const int64_t rows = std::max(kFewestRows, kBlock / d);
   parallel_ranges(stream, params.m, rows, [&](int64_t begin, int64_t end) {
     GemmPanel<T> call;
@@ -369,6 +377,7 @@ void gram_backward(T* ds, const T* s, const T* difference, double factor, bool a
       call.b = packed + int64_t{col} * d;
       call.columns = std::min(kernel.panel, d - col);
       call.y = ds + begin * d + col;
+      call.bias = bias ? bias + col : nullptr;
       call.residual = accumulate ? call.y : nullptr;
       call.prefetch = col == 0;
       kernel.multiply(call);
@@ -382,9 +391,9 @@ template void gram_forward(double*, const float*, void*, const GramParams&, Stre
 template void gram_forward(double*, const double*, void*, const GramParams&, Stream);
 template void gram_difference(double*, double*, float*, const double*, const double*, int, Stream);
 template void gram_difference(double*, double*, double*, const double*, const double*, int, Stream);
-template void gram_backward(float*, const float*, const float*, double, bool, void*, const GramParams&,
-                            Stream);
-template void gram_backward(double*, const double*, const double*, double, bool, void*, const GramParams&,
-                            Stream);
+template void gram_backward(float*, const float*, const float*, const double*, double, bool, void*,
+                            const GramParams&, Stream);
+template void gram_backward(double*, const double*, const double*, const double*, double, bool, void*,
+                            const GramParams&, Stream);
 
 }  // namespace swag::cpu

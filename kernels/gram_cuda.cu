@@ -1,7 +1,4 @@
-#include <cublas_v2.h>
-
-#include <string>
-
+#include "kernels/cuda/blas.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/gram.h"
 
@@ -30,13 +27,6 @@ constexpr int64_t kBatchBytes = int64_t{32} << 20;
 constexpr int64_t kMostBatch = 4096;  // chunks
 constexpr int64_t kAlignment = 256;
 constexpr int64_t kBackwardRows = int64_t{1} << 24;  // positions of one product: cuBLAS counts in int
-
-void check_blas(cublasStatus_t status, const char* call) {
-  if (status == CUBLAS_STATUS_SUCCESS) return;
-  const cudaError_t code =
-      status == CUBLAS_STATUS_ALLOC_FAILED ? cudaErrorMemoryAllocation : cudaErrorUnknown;
-  throw CudaError(code, std::string(call) + ": cuBLAS status " + std::to_string(static_cast<int>(status)));
-}
 
 /// How gram_forward cuts its work and its workspace, by the shape alone.
 struct Plan {
@@ -223,6 +213,18 @@ __global__ void __launch_bounds__(kReduceThreads)
   store_partial_sums(partials, sums);
 }
 
+/// ds = factor * offset in every row, or ds += it.
+/// Grid: rows of blocks; block 256, as many channels as there are, side by side. No shared memory. Bound by
+/// bytes: 4 per element, 8 where it adds.
+__global__ void __launch_bounds__(kElementThreads)
+    add_offset_kernel(float* ds, const double* offset, double factor, bool accumulate, int64_t m, int d) {
+  for_each_unit(m, d, [&](int64_t row, int channel) {
+    const float value = static_cast<float>(factor * offset[channel]);
+    float* to = ds + row * d + channel;
+    *to = accumulate ? *to + value : value;
+  });
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- launchers
@@ -279,10 +281,16 @@ void gram_difference(double* loss, double* inner, float* difference, const doubl
   finish_sums(SumResults<2>{{loss, inner}, 1}, partials, blocks, stream);
 }
 
-void gram_backward(float* ds, const float* s, const float* difference, double factor, bool accumulate,
-                   const GramParams& params, Blas blas, Stream /*stream: the handle's*/) {
+void gram_backward(float* ds, const float* s, const float* difference, const double* offset, double factor,
+                   bool accumulate, const GramParams& params, Blas blas, Stream stream) {
   const int d = params.d;
   if (d == 0) return;
+  if (offset != nullptr) {
+    const dim3 block = map_block(d);
+    launch(add_offset_kernel, map_grid(params.m, block), block, 0, stream, ds, offset, factor, accumulate,
+           params.m, d);
+    accumulate = true;
+  }
   const float alpha = static_cast<float>(factor), beta = accumulate ? 1.f : 0.f;
   for (int64_t row = 0; row < params.m; row += kBackwardRows) {
     const int rows = static_cast<int>(std::min(kBackwardRows, params.m - row));

@@ -36,6 +36,8 @@ inline Image golden_image(const std::string& name) {
 inline ObjectiveOptions objective_options_of(const std::map<std::string, std::string>& metadata) {
   ObjectiveOptions options;
   options.loss = parse_loss(metadata.at("loss"));
+  const auto style_loss = metadata.find("style_loss");
+  if (style_loss != metadata.end()) options.style_loss = parse_style_loss(style_loss->second);
   options.smoothing = parse_smoothing(metadata.at("smoothing"));
   options.temperature = metadata.at("temperature") == "auto" ? 0 : std::stod(metadata.at("temperature"));
   options.entropy = std::stod(metadata.at("entropy"));

@@ -13,6 +13,7 @@ constexpr char kAsIs[] = "as-is";
 // The enums of swag.h and ours have the same values, so that they convert by a cast.
 static_assert(static_cast<int>(Smoothing::kScale) == SWAG_SMOOTHING_SCALE);
 static_assert(static_cast<int>(LossMode::kBalanced) == SWAG_LOSS_BALANCED);
+static_assert(static_cast<int>(StyleLossKind::kWasserstein) == SWAG_STYLE_LOSS_WASSERSTEIN);
 static_assert(static_cast<int>(Init::kImage) == SWAG_INIT_IMAGE);
 static_assert(static_cast<int>(OptimizerKind::kAdam) == SWAG_ADAM);
 static_assert(static_cast<int>(Fit::kPad) == SWAG_FIT_PAD);
@@ -73,6 +74,7 @@ ApiPreset api_preset(const Preset& preset) {
   to.style_weight = objective.style_weight;
   to.tv_weight = objective.tv_weight;
   to.loss = static_cast<swag_loss>(objective.loss);
+  to.style_loss = static_cast<swag_style_loss>(objective.style_loss);
   to.smoothing = static_cast<swag_smoothing>(objective.smoothing);
   to.temperature = objective.temperature;
   to.entropy = objective.entropy;
@@ -147,6 +149,7 @@ StylizeOptions stylize_options(const swag_options& from) {
   StylizeOptions to;
   ObjectiveOptions& objective = to.objective;
   objective.loss = checked("loss", from.loss, LossMode::kBalanced);
+  objective.style_loss = checked("style-loss", from.style_loss, StyleLossKind::kWasserstein);
   objective.content_weight = from.content_weight;
   objective.style_weight = from.style_weight;
   objective.tv_weight = from.tv_weight;

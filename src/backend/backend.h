@@ -18,6 +18,7 @@
 #include "kernels/resize.h"
 #include "kernels/softmax.h"
 #include "kernels/vector.h"
+#include "kernels/wasserstein.h"
 #include "src/backend/tensor.h"
 
 namespace swag {
@@ -152,8 +153,12 @@ class Backend {
   virtual void gram_forward(double* a, const Tensor& s, void* workspace) = 0;
   virtual void gram_difference(double* loss, double* inner, void* difference, const double* a,
                                const double* target, int d, DType dtype) = 0;
-  virtual void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
-                             bool accumulate, void* workspace) = 0;
+  virtual void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, const double* offset,
+                             double factor, bool accumulate, void* workspace) = 0;
+  virtual int64_t moments_workspace_bytes(Shape shape, DType dtype) = 0;
+  virtual void moments_forward(double* gram, double* mean, const Tensor& s, void* workspace) = 0;
+  virtual int64_t wasserstein_workspace_bytes(int d) = 0;
+  virtual void wasserstein_forward(const std::vector<WassersteinProblem>& problems, DType dtype) = 0;
   virtual void content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) = 0;
   virtual void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
                                      bool accumulate) = 0;

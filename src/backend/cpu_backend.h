@@ -73,8 +73,12 @@ class CpuBackend final : public Backend {
   void gram_forward(double* a, const Tensor& s, void* workspace) override;
   void gram_difference(double* loss, double* inner, void* difference, const double* a, const double* target,
                        int d, DType dtype) override;
-  void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
-                     bool accumulate, void* workspace) override;
+  void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, const double* offset,
+                     double factor, bool accumulate, void* workspace) override;
+  int64_t moments_workspace_bytes(Shape shape, DType dtype) override;
+  void moments_forward(double* gram, double* mean, const Tensor& s, void* workspace) override;
+  int64_t wasserstein_workspace_bytes(int d) override;
+  void wasserstein_forward(const std::vector<WassersteinProblem>& problems, DType dtype) override;
   void content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) override;
   void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
                              bool accumulate) override;

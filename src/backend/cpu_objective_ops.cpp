@@ -2,6 +2,7 @@
 #include "kernels/content_loss.h"
 #include "src/backend/arguments.h"
 #include "src/backend/cpu_backend.h"
+#include "src/support/blas.h"
 
 namespace swag {
 
@@ -105,14 +106,36 @@ void CpuBackend::gram_difference(double* loss, double* inner, void* difference, 
   });
 }
 
-void CpuBackend::gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
-                               bool accumulate, void* workspace) {
+void CpuBackend::gram_backward(const Tensor& ds, const Tensor& s, const void* difference,
+                               const double* offset, double factor, bool accumulate, void* workspace) {
   assert(same_dense(ds, s) && ds.data != s.data && CpuMemory::is_aligned(workspace));
   dispatch(s.dtype, [&](auto t) {
     using T = decltype(t);
-    cpu::gram_backward(ds.as<T>(), s.as<T>(), static_cast<const T*>(difference), factor, accumulate,
+    cpu::gram_backward(ds.as<T>(), s.as<T>(), static_cast<const T*>(difference), offset, factor, accumulate,
                        workspace, gram_params(s.shape), stream_);
   });
+}
+
+int64_t CpuBackend::moments_workspace_bytes(Shape shape, DType dtype) {
+  return dispatch(
+      dtype, [&](auto t) { return cpu::moments_workspace_bytes<decltype(t)>(gram_params(shape), stream_); });
+}
+
+void CpuBackend::moments_forward(double* gram, double* mean, const Tensor& s, void* workspace) {
+  assert(s.dense() && s.count() > 0 && CpuMemory::is_aligned(workspace));
+  dispatch(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    cpu::moments_forward<T>(gram, mean, s.as<T>(), workspace, gram_params(s.shape), stream_);
+  });
+}
+
+int64_t CpuBackend::wasserstein_workspace_bytes(int d) { return cpu::wasserstein_workspace_bytes(d); }
+
+void CpuBackend::wasserstein_forward(const std::vector<WassersteinProblem>& problems, DType dtype) {
+  const int count = static_cast<int>(problems.size());
+  const Blas& lapack = blas(std::min(count, pool_.threads()));
+  dispatch(dtype,
+           [&](auto t) { cpu::wasserstein_forward<decltype(t)>(problems.data(), count, lapack, stream_); });
 }
 
 void CpuBackend::content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) {

@@ -288,12 +288,29 @@ class CudaBackend final : public Backend {
       cuda::gram_difference(loss, inner, static_cast<float*>(difference), a, target, scratch_, d, stream);
     });
   }
-  void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
-                     bool accumulate, void*) override {
+  void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, const double* offset,
+                     double factor, bool accumulate, void*) override {
     assert(same_dense(ds, s) && ds.data != s.data);
     run(__func__, [&](Stream stream) {
-      cuda::gram_backward(floats(ds), floats(s), static_cast<const float*>(difference), factor, accumulate,
-                          gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
+      cuda::gram_backward(floats(ds), floats(s), static_cast<const float*>(difference), offset, factor,
+                          accumulate, gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
+    });
+  }
+  int64_t moments_workspace_bytes(Shape shape, DType) override {
+    return cuda::moments_workspace_bytes(gram_params(shape));
+  }
+  void moments_forward(double* gram, double* mean, const Tensor& s, void* workspace) override {
+    assert(s.dense() && s.count() > 0);
+    run(__func__, [&](Stream stream) {
+      cuda::moments_forward(gram, mean, floats(s), workspace, gram_params(s.shape),
+                            cuda::Blas{queue_.cublas()}, stream);
+    });
+  }
+  int64_t wasserstein_workspace_bytes(int d) override { return cuda::wasserstein_workspace_bytes(d); }
+  void wasserstein_forward(const std::vector<WassersteinProblem>& problems, DType) override {
+    run(__func__, [&](Stream stream) {
+      cuda::wasserstein_forward(problems.data(), static_cast<int>(problems.size()),
+                                cuda::Blas{queue_.cublas()}, stream);
     });
   }
   void content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) override {

@@ -57,9 +57,9 @@ OpWork pool2d_work(const char* op, const Tensor& x, const Tensor& y, const Pool2
 }
 
 /// A Gram matrix is symmetric: half of the products are enough.
-OpWork gram_forward_work(const Tensor& s) {
+OpWork gram_forward_work(const char* op, const Tensor& s) {
   const double d = s.shape.c;
-  return {"gram_forward", text_of(s.shape), static_cast<double>(s.pixels()) * d * (d + 1),
+  return {op, text_of(s.shape), static_cast<double>(s.pixels()) * d * (d + 1),
           map_bytes(s) + d * d * sizeof(double)};
 }
 OpWork gram_difference_work(int d, DType dtype) {
@@ -71,6 +71,18 @@ OpWork gram_backward_work(const Tensor& ds, bool accumulate) {
   const double d = ds.shape.c;
   return {"gram_backward", text_of(ds.shape), 2 * static_cast<double>(ds.pixels()) * d * d,
           (accumulate ? 3 : 2) * map_bytes(ds) + d * d * static_cast<double>(size_of(ds.dtype))};
+}
+/// Products of matrices alone: two and a half with L, and one half with its transpose. How many the
+/// eigenvalues take depends.
+OpWork wasserstein_forward_work(const std::vector<WassersteinProblem>& problems, DType dtype) {
+  OpWork work = {"wasserstein_forward", "", 0, 0};
+  for (const WassersteinProblem& problem : problems) {
+    const double d = problem.d;
+    work.shape += (work.shape.empty() ? "" : ", ") + std::to_string(problem.d);
+    work.flops += 4 * d * d * d;
+    work.bytes += d * d * (2 * sizeof(double) + static_cast<double>(size_of(dtype)));
+  }
+  return work;
 }
 
 std::string history_text(const HistoryRing& ring) { return ", history " + std::to_string(ring.size()); }
@@ -217,17 +229,29 @@ class ProfiledBackend final : public Backend {
     return inner().gram_workspace_bytes(shape, dtype);
   }
   void gram_forward(double* a, const Tensor& s, void* workspace) override {
-    log_.run(gram_forward_work(s), [&] { inner().gram_forward(a, s, workspace); });
+    log_.run(gram_forward_work("gram_forward", s), [&] { inner().gram_forward(a, s, workspace); });
   }
   void gram_difference(double* loss, double* inner_product, void* difference, const double* a,
                        const double* target, int d, DType dtype) override {
     log_.run(gram_difference_work(d, dtype),
              [&] { inner().gram_difference(loss, inner_product, difference, a, target, d, dtype); });
   }
-  void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, double factor,
-                     bool accumulate, void* workspace) override {
+  void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, const double* offset,
+                     double factor, bool accumulate, void* workspace) override {
     log_.run(gram_backward_work(ds, accumulate),
-             [&] { inner().gram_backward(ds, s, difference, factor, accumulate, workspace); });
+             [&] { inner().gram_backward(ds, s, difference, offset, factor, accumulate, workspace); });
+  }
+  int64_t moments_workspace_bytes(Shape shape, DType dtype) override {
+    return inner().moments_workspace_bytes(shape, dtype);
+  }
+  void moments_forward(double* gram, double* mean, const Tensor& s, void* workspace) override {
+    log_.run(gram_forward_work("moments_forward", s),
+             [&] { inner().moments_forward(gram, mean, s, workspace); });
+  }
+  int64_t wasserstein_workspace_bytes(int d) override { return inner().wasserstein_workspace_bytes(d); }
+  void wasserstein_forward(const std::vector<WassersteinProblem>& problems, DType dtype) override {
+    log_.run(wasserstein_forward_work(problems, dtype),
+             [&] { inner().wasserstein_forward(problems, dtype); });
   }
   void content_loss_forward(double* loss, double* inner_product, const Tensor& s,
                             const Tensor& target) override {

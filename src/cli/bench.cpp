@@ -46,9 +46,10 @@ std::optional<BenchRequest> parse_bench(Parser& parser, std::vector<std::string>
   parser.add_option("-s,--size", size, "Side of the square image [512]").type_name("N");
   parser.add_option("--repeat", repeat, "Evaluations that are timed [5]").type_name("N");
   parser.add_flag("--json", request.json, "An object a line, the last one the summary");
-  for (const char* name : {"--network", "--pooling", "--weights", "--seed", "--loss", "--tv-weight",
-                           "--style-layers", "--content-layers", "--smoothing", "--smoothing-layers",
-                           "--temperature", "--entropy", "--device", "--threads", "--precision", "--conv"}) {
+  for (const char* name :
+       {"--network", "--pooling", "--weights", "--seed", "--loss", "--style-loss", "--tv-weight",
+        "--style-layers", "--content-layers", "--smoothing", "--smoothing-layers", "--temperature",
+        "--entropy", "--device", "--threads", "--precision", "--conv"}) {
     more.push_back(name);
   }
   const OptionSet options(parser, more);

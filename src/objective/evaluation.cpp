@@ -120,6 +120,7 @@ void Evaluation::run(const Tensor& x) {
     executor_->forward(x, [&](int tap, const Tensor& f) {
       objective_.accumulate(tap, visible_.hides(tap) ? visible_.gather(tap, f, arena_.at(seen_)) : f);
     });
+    objective_.finish_forward();
   }
   if (record_signs_) signs_ = executor_->signs();
   if (!imposed_.empty()) executor_->impose_signs(imposed_);

@@ -12,10 +12,10 @@ void GramLoss::add_target(const Tensor& s, double weight) {
   const Buffer a(*backend_, entries * 8);
   backend_->gram_forward(static_cast<double*>(a.data()), s, workspace.data());
 
-  std::vector<double> sum(entries, 0.0), gram(entries);
-  backend_->download(gram.data(), a.data(), a.bytes());
+  std::vector<double> sum(entries, 0.0);
+  const std::vector<double> gram = downloaded(*backend_, a.data(), entries);
   if (target_) {
-    backend_->download(sum.data(), target_.data(), target_.bytes());
+    sum = downloaded(*backend_, target_.data(), entries);
   } else {
     target_ = Buffer(*backend_, entries * 8);
   }
@@ -35,8 +35,8 @@ void GramLoss::plan(ArenaPlan& plan, Shape shape) {
   difference_ = plan.add_permanent(entries * size_of(dtype_));
 }
 
-void GramLoss::forward(const Tensor& s, double* sum, double* inner, const Arena& arena,
-                       void* workspace) const {
+void GramLoss::forward(const Tensor& s, double* sum, double* inner, const Arena& arena, void* workspace,
+                       std::vector<WassersteinProblem>& /*pending*/) const {
   double* gram = arena.at<double>(gram_);
   backend_->gram_forward(gram, s, workspace);
   backend_->gram_difference(sum, inner, arena.at(difference_), gram,
@@ -46,7 +46,7 @@ void GramLoss::forward(const Tensor& s, double* sum, double* inner, const Arena&
 double GramLoss::backward(const Tensor& ds, const Tensor& s, double scale, bool accumulate,
                           const Arena& arena, void* workspace) const {
   const double positions = static_cast<double>(s.pixels()), factor = 4 * scale / positions;
-  backend_->gram_backward(ds, s, arena.at(difference_), factor, accumulate, workspace);
+  backend_->gram_backward(ds, s, arena.at(difference_), nullptr, factor, accumulate, workspace);
   return factor * positions;
 }
 
@@ -60,21 +60,8 @@ double GramLoss::factor(LossMode mode, double weight, double k) const {
   return weight / (d * d * target_mean_square_);
 }
 
-GramLoss::Statistics GramLoss::statistics(const Arena& arena) const {
-  const int d = shape_.c;
-  const double m = static_cast<double>(shape_.pixels());
-  std::vector<double> a(int64_t{d} * d);
-  backend_->download(a.data(), arena.at(gram_), static_cast<int64_t>(a.size()) * 8);
-  Statistics result;
-  result.max = a[0] * m;
-  double squares = 0;
-  for (double value : a) {
-    result.max = std::max(result.max, value * m);
-    squares += value * value;
-  }
-  result.norm = std::sqrt(squares) * m;
-  for (int i = 0; i < d; ++i) result.trace += a[int64_t{i} * d + i] * m;
-  return result;
+StyleLoss::Statistics GramLoss::statistics(const Arena& arena) const {
+  return gram_statistics(*backend_, arena.at<double>(gram_), shape_);
 }
 
 }  // namespace swag

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
+
+#include "src/support/error.h"
 
 namespace swag {
 namespace {
@@ -16,8 +19,16 @@ constexpr int64_t kReportDoubles = sizeof(GradientReport) / sizeof(double);
 Objective::Objective(Backend& backend, const Graph& graph, DType dtype, const ObjectiveOptions& options)
     : backend_(&backend), dtype_(dtype), options_(options), taps_(resolve_taps(graph, options)) {
   for (const Tap& tap : taps_) {
-    states_.push_back({GramLoss(backend, dtype), ContentLoss(backend), {}, -1});
+    states_.push_back({nullptr, ContentLoss(backend), {}, -1});
     if (tap.style < 0) continue;
+    const int channels = graph.nodes[tap.node].channels;
+    if (options.style_loss == StyleLossKind::kWasserstein && channels > kMostWassersteinChannels) {
+      throw Error(Status::kUsage, "--style-loss wasserstein takes layers of " +
+                                      std::to_string(kMostWassersteinChannels) + " channels at most, " +
+                                      tap.name + " has " + std::to_string(channels) +
+                                      "; name others with --style-layers");
+    }
+    states_.back().style = make_style_loss(options.style_loss, backend, dtype);
     ++style_taps_;
     style_weight_sum_ += tap.style_weight;
   }
@@ -51,7 +62,17 @@ void Objective::add_style(int t, const Tensor& f, double weight) {
   const Buffer statistics(*backend_, sizeof(SoftmaxStatistics));
   const Tensor s = smooth_forward(*backend_, taps_[t].smoothing, f, memory.data(),
                                   static_cast<SoftmaxStatistics*>(statistics.data()));
-  states_[t].style.add_target(s, weight);
+  states_[t].style->add_target(s, weight);
+}
+
+int64_t Objective::style_target_bytes(const std::vector<Shape>& shapes) const {
+  int64_t kept = 0, preparation = 0;
+  for (size_t t = 0; t < taps_.size(); ++t) {
+    if (taps_[t].style < 0) continue;
+    kept += states_[t].style->target_bytes(shapes[t].c);
+    preparation = std::max(preparation, states_[t].style->preparation_bytes(shapes[t].c));
+  }
+  return kept + preparation;
 }
 
 void Objective::set_content(int t, const Tensor& f) {
@@ -75,8 +96,8 @@ void Objective::plan(ArenaPlan& plan, const std::vector<Shape>& shapes) {
       smooth_bytes = std::max(smooth_bytes, shapes[t].count() * size_of(dtype_));
     }
     if (taps_[t].style >= 0) {
-      state.style.plan(plan, shapes[t]);
-      workspace = std::max(workspace, state.style.workspace_bytes(shapes[t]));
+      state.style->plan(plan, shapes[t]);
+      workspace = std::max(workspace, state.style->workspace_bytes(shapes[t]));
     }
     state.statistics = plan.add_permanent(sizeof(SoftmaxStatistics));
   }
@@ -100,9 +121,15 @@ void Objective::accumulate(int t, const Tensor& f) {
   const Tensor s = smooth_forward(*backend_, taps_[t].smoothing, f, memory,
                                   arena_->at<SoftmaxStatistics>(state.statistics));
   if (taps_[t].style >= 0) {
-    state.style.forward(s, scalars(t) + kStyleSum, scalars(t) + kStyleInner, *arena_, arena_->at(workspace_));
+    state.style->forward(s, scalars(t) + kStyleSum, scalars(t) + kStyleInner, *arena_, arena_->at(workspace_),
+                         pending_);
   }
   if (taps_[t].content) state.content.forward(s, scalars(t) + kContentSum, scalars(t) + kContentInner);
+}
+
+void Objective::finish_forward() {
+  if (!pending_.empty()) backend_->wasserstein_forward(pending_, dtype_);
+  pending_.clear();
 }
 
 void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) {
@@ -121,8 +148,8 @@ void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) 
   SoftmaxInner inner;  // <ds, S>, from what the losses have summed up
   if (tap.style >= 0) {
     inner.value[0] = scalars(t) + kStyleInner;
-    inner.factor[0] = state.style.backward(ds, s, options_.style_weight * style_factor(t), written, *arena_,
-                                           arena_->at(workspace_));
+    inner.factor[0] = state.style->backward(ds, s, options_.style_weight * style_factor(t), written, *arena_,
+                                            arena_->at(workspace_));
     written = true;
   }
   if (tap.content) {
@@ -177,7 +204,7 @@ double Objective::k(int t) const {
 double Objective::style_factor(int t) const {
   const double weight = taps_[t].style_weight;
   const bool balanced = options_.loss == LossMode::kBalanced;
-  return states_[t].style.factor(options_.loss, balanced ? weight / style_weight_sum_ : weight, k(t));
+  return states_[t].style->factor(options_.loss, balanced ? weight / style_weight_sum_ : weight, k(t));
 }
 
 double Objective::content_factor(int t) const {

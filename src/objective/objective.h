@@ -1,5 +1,6 @@
 // The objective: content, style and total-variation losses on smoothed features, and their gradients at the
-// taps. What each loss measures at one tap is in content_loss.h and gram_loss.h; here they are weighted.
+// taps. What each loss measures at one tap is in content_loss.h, gram_loss.h and wasserstein_loss.h; here
+// they are weighted.
 //
 // For a tap with map F (m positions, d channels) S = smooth(F) (smoothing.h) and A = S^T S / m (gram_loss.h).
 // Subscripts: x the image, c content, s style; k = 1 / (d m_x) for the softmax over the layer, 1 otherwise.
@@ -9,20 +10,23 @@
 //   authors   k^2 mean (S_x - S_c)^2            w_l k^4 / d^2 mean (A_x - A_s)^2          their code
 //   balanced  mean (S_x - S_c)^2 / var(S_c)     w_l / sum(w) mean (A_x - A_s)^2 / mean A_s^2
 //
+// By Wasserstein distances W the style is, for paper and authors, w_l k^2 / d W, and for balanced
+// w_l / sum(w) W / (|mu_s|^2 + tr C_s).
+//
 //   total = content_weight * content (the weighted mean of the content taps) + style_weight * sum of style
 //         + tv_weight * mean squared difference of neighbouring pixels
 //
-// An evaluation goes: accumulate() for every tap as the forward pass reaches it, seed() for every tap as the
-// backward pass asks for it, add_image_gradient(), losses(). Denominators and temperatures are fixed by the
-// targets.
+// An evaluation goes: accumulate() for every tap as the forward pass reaches it, finish_forward(), seed() for
+// every tap as the backward pass asks for it, add_image_gradient(), losses(). Denominators and temperatures
+// are fixed by the targets.
 #pragma once
 #include <vector>
 
 #include "src/backend/arena.h"
 #include "src/network/graph.h"
 #include "src/objective/content_loss.h"
-#include "src/objective/gram_loss.h"
 #include "src/objective/options.h"
+#include "src/objective/style_loss.h"
 #include "src/objective/taps.h"
 
 namespace swag {
@@ -57,12 +61,20 @@ class Objective {
   /// Keeps the smoothed map of the content image.
   void set_content(int tap, const Tensor& f);
 
+  /// Bytes of the targets of style taps whose maps have these shapes, with what making them takes.
+  int64_t style_target_bytes(const std::vector<Shape>& shapes) const;
+  int64_t style_workspace_bytes(int tap, Shape shape) const {
+    return states_[tap].style->workspace_bytes(shape);
+  }
+
   /// Declares the evaluation's scratch for an image whose taps have these shapes; bind() after placing.
   void plan(ArenaPlan& plan, const std::vector<Shape>& shapes);
   void bind(const Arena& arena);
 
   void accumulate(int tap, const Tensor& f);
-  /// df = d total / dF, or df += it, when every tap has been accumulated.
+  /// What the taps compute side by side.
+  void finish_forward();
+  /// df = d total / dF, or df += it, after finish_forward().
   void seed(int tap, const Tensor& f, const Tensor& df, bool accumulate);
   /// dx += the gradient of the weighted total variation of x, (h, w, 3) normalised pixels, of which
   /// `visible_pixels` can be seen: the mean is over these.
@@ -73,11 +85,11 @@ class Objective {
   LossValues losses(GradientReport* report = nullptr) const;
 
   /// Of the last accumulated Gram matrix of a style tap.
-  GramLoss::Statistics gram_statistics(int tap) const { return states_[tap].style.statistics(*arena_); }
+  StyleLoss::Statistics gram_statistics(int tap) const { return states_[tap].style->statistics(*arena_); }
 
  private:
   struct TapState {
-    GramLoss style;
+    std::unique_ptr<StyleLoss> style;  // of a style tap
     ContentLoss content;
     Shape shape;          // of the image's map
     int statistics = -1;  // of the softmax over the layer; arena piece
@@ -96,7 +108,8 @@ class Objective {
   int style_taps_ = 0;
   double style_weight_sum_ = 0;
   std::vector<TapState> states_;
-  double tv_count_ = 1;  // of the values that the mean of the total variation is over
+  std::vector<WassersteinProblem> pending_;  // of the evaluation
+  double tv_count_ = 1;                      // of the values that the mean of the total variation is over
   const Arena* arena_ = nullptr;
   int smooth_scratch_ = -1, seed_scratch_ = -1, workspace_ = -1, scalars_ = -1;
 };

@@ -12,6 +12,8 @@ constexpr Named<Smoothing> kSmoothings[] = {{Smoothing::kNone, "none"},
                                             {Smoothing::kScale, "scale"}};
 constexpr Named<LossMode> kLosses[] = {
     {LossMode::kPaper, "paper"}, {LossMode::kAuthors, "authors"}, {LossMode::kBalanced, "balanced"}};
+constexpr Named<StyleLossKind> kStyleLosses[] = {{StyleLossKind::kGram, "gram"},
+                                                 {StyleLossKind::kWasserstein, "wasserstein"}};
 
 }  // namespace
 
@@ -36,7 +38,9 @@ void ObjectiveOptions::validate() const {
 
 const char* name_of(Smoothing value) { return name_in(kSmoothings, value); }
 const char* name_of(LossMode value) { return name_in(kLosses, value); }
+const char* name_of(StyleLossKind value) { return name_in(kStyleLosses, value); }
 Smoothing parse_smoothing(const std::string& name) { return value_in(kSmoothings, name); }
 LossMode parse_loss(const std::string& name) { return value_in(kLosses, name); }
+StyleLossKind parse_style_loss(const std::string& name) { return value_in(kStyleLosses, name); }
 
 }  // namespace swag

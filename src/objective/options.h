@@ -9,6 +9,7 @@ namespace swag {
 
 enum class Smoothing { kNone, kSoftmax, kChannel, kScale };
 enum class LossMode { kPaper, kAuthors, kBalanced };
+enum class StyleLossKind { kGram, kWasserstein };
 
 /// What the loss `balanced` divides by is this at least.
 constexpr double kDenominatorFloor = 1e-30;
@@ -23,6 +24,7 @@ constexpr Range kEntropy{0, 1, true, true};
 /// What the losses compare; the formulas are in docs/objective.md.
 struct ObjectiveOptions {
   LossMode loss = LossMode::kBalanced;
+  StyleLossKind style_loss = StyleLossKind::kGram;
   double content_weight = 1;
   double style_weight = 10;
   double tv_weight = 0;                       // of the mean squared difference of neighbouring pixels
@@ -42,7 +44,9 @@ struct ObjectiveOptions {
 // Names of the command line and of JSON <-> values. The parsers throw Error(kUsage) that lists the names.
 const char* name_of(Smoothing value);
 const char* name_of(LossMode value);
+const char* name_of(StyleLossKind value);
 Smoothing parse_smoothing(const std::string& name);
 LossMode parse_loss(const std::string& name);
+StyleLossKind parse_style_loss(const std::string& name);
 
 }  // namespace swag

@@ -94,7 +94,7 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
     const Tap& tap = taps[t];
     dump.entries.push_back({"temperature." + tap.name, {1}, {tap.smoothing.temperature}});
     if (tap.style < 0) continue;
-    const GramLoss::Statistics gram = evaluation.objective().gram_statistics(static_cast<int>(t));
+    const StyleLoss::Statistics gram = evaluation.objective().gram_statistics(static_cast<int>(t));
     dump.entries.push_back({"style_loss." + tap.name, {1}, {losses.style_taps[tap.style]}});
     dump.entries.push_back({"gram_stats." + tap.name, {3}, {gram.max, gram.norm, gram.trace}});
   }

@@ -52,8 +52,7 @@ class Needs {
   /// While the tap of a style image is summed up.
   int64_t style_tap_bytes(int tap, const Shape& shape) const;
   int64_t gathered_bytes(const std::vector<Shape>& shapes) const;
-  /// What remains of the targets.
-  int64_t gram_bytes(const std::vector<Shape>& shapes) const;
+  /// What remains of the content.
   int64_t content_bytes(const std::vector<Shape>& shapes) const;
 
   const PreparedNetwork& network_;
@@ -69,21 +68,13 @@ int64_t Needs::style_tap_bytes(int tap, const Shape& shape) const {
   if (entry.style < 0) return 0;
   const int64_t smoothed = entry.smoothing.mode == Smoothing::kNone ? 0 : map_bytes(shape);
   const int64_t grams = int64_t{shape.c} * shape.c * 8 * 3;  // in the backend's memory and twice on the host
-  return smoothed + grams + backend_.gram_workspace_bytes(shape, network_.dtype());
+  return smoothed + grams + objective_.style_workspace_bytes(tap, shape);
 }
 
 int64_t Needs::gathered_bytes(const std::vector<Shape>& shapes) const {
   int64_t bytes = 0;
   for (const Shape& shape : shapes) bytes = std::max(bytes, map_bytes(shape));
   return alpha_ ? bytes : 0;
-}
-
-int64_t Needs::gram_bytes(const std::vector<Shape>& shapes) const {
-  int64_t bytes = 0;
-  for (size_t t = 0; t < shapes.size(); ++t) {
-    if (objective_.taps()[t].style >= 0) bytes += int64_t{shapes[t].c} * shapes[t].c * 8;
-  }
-  return bytes;
 }
 
 int64_t Needs::content_bytes(const std::vector<Shape>& shapes) const {
@@ -103,14 +94,16 @@ int64_t Needs::of_styles(const std::vector<Size>& sizes) const {
       // The temperatures of several styles are found on the maps of them all.
       if (sizes.size() > 1 && objective_.auto_temperature(tap)) kept += map_bytes(pass.shapes[t]);
     }
-    most = std::max(most, pass.arena + tap_bytes + gathered_bytes(pass.shapes) + gram_bytes(pass.shapes));
+    most = std::max(most, pass.arena + tap_bytes + gathered_bytes(pass.shapes) +
+                              objective_.style_target_bytes(pass.shapes));
   }
   return most + kept;
 }
 
 int64_t Needs::of_content(Size size) const {
   const Pass pass = pass_of(network_, objective_, size);
-  return pass.arena + gathered_bytes(pass.shapes) + gram_bytes(pass.shapes) + content_bytes(pass.shapes);
+  return pass.arena + gathered_bytes(pass.shapes) + objective_.style_target_bytes(pass.shapes) +
+         content_bytes(pass.shapes);
 }
 
 int64_t Needs::of_evaluation(Size size) const {
@@ -121,7 +114,8 @@ int64_t Needs::of_evaluation(Size size) const {
   for (const int node : objective.nodes()) shapes.push_back(executor.shape(node));
   objective.plan(plan, shapes);
   const int64_t output = int64_t{size.h} * size.w * kOutputPixel;
-  return plan.place() + 2 * gathered_bytes(shapes) + gram_bytes(shapes) + content_bytes(shapes) + output +
+  return plan.place() + 2 * gathered_bytes(shapes) + objective.style_target_bytes(shapes) +
+         content_bytes(shapes) + output +
          optimizer_bytes(optimizer_options(options_), backend_, network_.dtype(), {size.h, size.w, 3});
 }
 

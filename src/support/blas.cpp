@@ -64,8 +64,13 @@ Blas load() {
   }
   Blas found = {};
   find(found.sgemm, library, "sgemm_");
+  find(found.dtrmm, library, "dtrmm_");
+  find(found.dsyrk, library, "dsyrk_");
   find(found.sgeqrf, library, "sgeqrf_");
   find(found.sorgqr, library, "sorgqr_");
+  find(found.dgeqrf, library, "dgeqrf_");
+  find(found.dpotrf, library, "dpotrf_");
+  find(found.dgesdd, library, "dgesdd_");
   find(found.dsyevd, library, "dsyevd_");
   return found;
 }

@@ -153,7 +153,7 @@ void check_loss_ops(Backend& backend) {
                           target.tensor.as<double>(), 2, dtype);
   CHECK(scalar(loss) == 1);
   CHECK(scalar(inner) == 5);
-  backend.gram_backward(ds.tensor, x.tensor, difference.tensor.data, 2, false, workspace.data());
+  backend.gram_backward(ds.tensor, x.tensor, difference.tensor.data, nullptr, 2, false, workspace.data());
   CHECK(values_of<T>(backend, ds) == std::vector<T>{2, 0, 6, 0});
 
   backend.content_loss_forward(loss, inner, x.tensor, flat.tensor);

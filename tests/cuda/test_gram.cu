@@ -1,33 +1,21 @@
-#include <cublas_v2.h>
-
 #include <limits>
 
 #include "kernels/gram.h"
 #include "kernels/softmax.h"
+#include "tests/cuda/blas_handle.h"
 #include "tests/cuda/device_buffer.h"
 #include "tests/kernels/gram_cases.h"
 
 namespace swag {
 namespace {
 
+using test::BlasHandle;
 using test::DeviceBuffer;
 using test::naive_gram;
 using test::random_vector;
 using test::relative_l2;
 using test::Workspace;
 using test::worst_element;
-
-class BlasHandle {
- public:
-  BlasHandle() { REQUIRE(cublasCreate(&handle_) == CUBLAS_STATUS_SUCCESS); }
-  ~BlasHandle() { cublasDestroy(handle_); }
-  BlasHandle(const BlasHandle&) = delete;
-  BlasHandle& operator=(const BlasHandle&) = delete;
-  cuda::Blas blas() const { return {handle_}; }
-
- private:
-  cublasHandle_t handle_ = nullptr;
-};
 
 std::vector<double> gram(const DeviceBuffer<float>& s, const GramParams& params, const BlasHandle& handle) {
   Workspace workspace(cuda::gram_workspace_bytes(params));
@@ -149,13 +137,23 @@ TEST_CASE("cuda gram_backward multiplies by the difference, and adds where asked
     }
     const DeviceBuffer<float> device_s(s), device_difference(difference);
     DeviceBuffer<float> ds(params.m * d);
-    cuda::gram_backward(ds.data(), device_s.data(), device_difference.data(), 0.5, false, params,
+    cuda::gram_backward(ds.data(), device_s.data(), device_difference.data(), nullptr, 0.5, false, params,
                         handle.blas(), Stream{});
     CHECK(relative_l2(ds.values(), expected) <= 2e-6);
     CHECK(worst_element(ds.values(), expected) <= 2e-6);
-    cuda::gram_backward(ds.data(), device_s.data(), device_difference.data(), -0.25, true, params,
+    cuda::gram_backward(ds.data(), device_s.data(), device_difference.data(), nullptr, -0.25, true, params,
                         handle.blas(), Stream{});
     for (double& value : expected) value *= 0.5;
+    CHECK(relative_l2(ds.values(), expected) <= 2e-6);
+    const auto offset = random_vector<double>(d, 3);
+    const DeviceBuffer<double> device_offset(offset);
+    cuda::gram_backward(ds.data(), device_s.data(), device_difference.data(), device_offset.data(), 0.25,
+                        false, params, handle.blas(), Stream{});
+    for (int64_t i = 0; i < params.m * d; ++i) expected[i] += 0.25 * offset[i % d];
+    CHECK(relative_l2(ds.values(), expected) <= 2e-6);
+    cuda::gram_backward(ds.data(), device_s.data(), device_difference.data(), device_offset.data(), 0.25,
+                        true, params, handle.blas(), Stream{});
+    for (double& value : expected) value *= 2;
     CHECK(relative_l2(ds.values(), expected) <= 2e-6);
     CHECK(ds.intact());
   }
@@ -171,8 +169,8 @@ TEST_CASE("cuda gram_difference knows <ds, S> of the style loss") {
   DeviceBuffer<float> difference(params.d * params.d), ds(params.m * params.d);
   const double inner = gram_difference(difference, gram(device_s, params, handle), target, params.d).inner;
   const double factor = 4.0 / static_cast<double>(params.m);
-  cuda::gram_backward(ds.data(), device_s.data(), difference.data(), factor, false, params, handle.blas(),
-                      Stream{});
+  cuda::gram_backward(ds.data(), device_s.data(), difference.data(), nullptr, factor, false, params,
+                      handle.blas(), Stream{});
   const std::vector<float> gradient = ds.values();
   double expected = 0;
   for (size_t i = 0; i < s.size(); ++i) expected += static_cast<double>(gradient[i]) * s[i];

@@ -223,8 +223,8 @@ TEST_CASE("L-BFGS's kernels move hardly more than the fewest sectors") {
       const double waves = count.fewest_wavefronts == 0 ? 1
                                                         : static_cast<double>(count.wavefronts) /
                                                               static_cast<double>(count.fewest_wavefronts);
-      MESSAGE("history " << capacity << ", " << count.kernel << ": " << count.sectors << " sectors, "
-                         << ratio << " of the fewest; wavefronts " << waves << " of the fewest");
+      MESSAGE("history " << capacity << ", " << count.kernel << ": " << count.sectors << " sectors, " << ratio
+                         << " of the fewest; wavefronts " << waves << " of the fewest");
       // The recursion goes through columns of a small matrix; the others go through vectors.
       if (count.kernel.find("recursion") == std::string::npos) CHECK(ratio <= 1.1);
     }

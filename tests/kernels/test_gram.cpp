@@ -97,16 +97,25 @@ TEST_CASE_TEMPLATE("gram_backward multiplies by the difference, and adds where a
     GuardedBuffer<T> ds(params.m * d), many(params.m * d);
     GuardedBuffer<char> workspace(cpu::gram_workspace_bytes<T>(params, cpu::stream_of(pool)));
     const double tolerance = sizeof(T) == 4 ? 2e-6 : 1e-14;
-    cpu::gram_backward(ds.data(), s.data(), difference.data(), 0.5, false, workspace.data(), params,
+    cpu::gram_backward(ds.data(), s.data(), difference.data(), nullptr, 0.5, false, workspace.data(), params,
                        Stream{});
-    cpu::gram_backward(many.data(), s.data(), difference.data(), 0.5, false, workspace.data(), params,
-                       cpu::stream_of(pool));
+    cpu::gram_backward(many.data(), s.data(), difference.data(), nullptr, 0.5, false, workspace.data(),
+                       params, cpu::stream_of(pool));
     CHECK(relative_l2(ds, expected) <= tolerance);
     CHECK(worst_element(ds, expected) <= tolerance);
     CHECK(ds.values() == many.values());
-    cpu::gram_backward(ds.data(), s.data(), difference.data(), -0.25, true, workspace.data(), params,
+    cpu::gram_backward(ds.data(), s.data(), difference.data(), nullptr, -0.25, true, workspace.data(), params,
                        Stream{});
     for (double& value : expected) value *= 0.5;
+    CHECK(relative_l2(ds, expected) <= tolerance);
+    const auto offset = random_vector<double>(d, 3);
+    cpu::gram_backward(ds.data(), s.data(), difference.data(), offset.data(), 0.25, false, workspace.data(),
+                       params, cpu::stream_of(pool));
+    for (int64_t i = 0; i < params.m * d; ++i) expected[i] += 0.25 * offset[i % d];
+    CHECK(relative_l2(ds, expected) <= tolerance);
+    cpu::gram_backward(ds.data(), s.data(), difference.data(), offset.data(), 0.25, true, workspace.data(),
+                       params, Stream{});
+    for (double& value : expected) value *= 2;
     CHECK(relative_l2(ds, expected) <= tolerance);
     CHECK(ds.intact());
     CHECK(many.intact());
@@ -122,8 +131,8 @@ TEST_CASE("gram_backward with factor 4 / m is the gradient of the squared differ
   double loss = 0, inner = 0;
   cpu::gram_difference(&loss, &inner, difference.data(), gram(s, params).data(), target.data(), 5, Stream{});
   GuardedBuffer<char> workspace(cpu::gram_workspace_bytes<double>(params, Stream{}));
-  cpu::gram_backward(ds.data(), s.data(), difference.data(), 4.0 / params.m, false, workspace.data(), params,
-                     Stream{});
+  cpu::gram_backward(ds.data(), s.data(), difference.data(), nullptr, 4.0 / params.m, false, workspace.data(),
+                     params, Stream{});
   double product = 0;  // <ds, S>, which the difference knows
   for (size_t i = 0; i < s.size(); ++i) product += ds[i] * s[i];
   CHECK(4 * inner == doctest::Approx(product).epsilon(1e-12));
