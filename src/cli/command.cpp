@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "src/support/error.h"
+
 namespace swag::cli {
 
 OptionSet::OptionSet(Parser& parser, const std::vector<std::string>& names) {
@@ -23,6 +25,10 @@ void OptionSet::apply_to(Settings& settings) const {
   for (const auto& entry : entries_) {
     // A flag may be given a value of its own: --overwrite=false.
     const bool given = entry->option->value.empty() ? entry->flag : entry->parsed.given();
+    // Of a shell's variable that is not set, say.
+    if (given && entry->text.empty() && entry->option->value.compare(0, 4, "FILE") == 0) {
+      throw Error(Status::kUsage, entry->option->name() + ": the name of the file is empty");
+    }
     if (given) apply(*entry->option, settings, entry->text, entry->option->name());
   }
 }

@@ -9,6 +9,7 @@
 #include "src/cli/command.h"
 #include "src/cli/make_model.h"
 #include "src/cli/run_files.h"
+#include "src/cli/weights_search.h"
 #include "src/codecs/decode.h"
 #include "src/support/error.h"
 #include "src/weights/safetensors.h"
@@ -81,7 +82,7 @@ std::map<std::string, std::string> metadata(const DumpRequest& request) {
   const auto text = [](double value) { return number_text(value); };
   return {
       {"network", settings.network},
-      {"weights", settings.weights},
+      {"weights", bare_name(settings.weights)},
       {"smoothing", name_of(static_cast<Smoothing>(settings.api.smoothing))},
       {"temperature", settings.api.temperature == 0 ? "auto" : text(settings.api.temperature)},
       {"entropy", text(settings.api.entropy)},
@@ -118,7 +119,6 @@ int dump_command(const Arguments& arguments) {
   const Image image = request->image.empty() ? content : load(request->image);
   std::vector<Image> styles;
   for (const std::string& path : request->styles) styles.push_back(load(path));
-  for (const std::string& note : notes) std::fprintf(stderr, "swag: warning: %s\n", note.c_str());
 
   const swag_options api = request->settings.options();
   const StylizeOptions options = stylize_options(api);
@@ -144,6 +144,7 @@ int dump_command(const Arguments& arguments) {
   }
   write_dump(request->out, evaluate(*backend, dtype, reference ? &reference->signs : nullptr),
              metadata(*request));
+  for (const std::string& note : notes) std::fprintf(stderr, "swag: warning: %s\n", note.c_str());
   return 0;
 }
 

@@ -74,16 +74,20 @@ void PictureFiles::miss(const std::string& problem) {
   complain_(problem);
 }
 
-void PictureFiles::save_on_the_way(int steps, const std::function<Image()>& picture) {
-  const std::string path = numbered(settings_.output, steps);
-  std::string problem;
+std::string PictureFiles::failure(const std::function<Image()>& picture, const std::string& path) const {
   try {
-    return write(picture(), path);
+    write(picture(), path);
+    return "";
   } catch (const Error& error) {
-    problem = error.what();
+    return error.what();
   } catch (const std::bad_alloc&) {
-    problem = path + ": there is not enough memory to write it";
+    return path + ": there is not enough memory to write it";
   }
+}
+
+void PictureFiles::save_on_the_way(int steps, const std::function<Image()>& picture) {
+  const std::string problem = failure(picture, numbered(settings_.output, steps));
+  if (problem.empty()) return;
   if (!missing_on_the_way_) miss(problem + "; the run goes on");
   missing_on_the_way_ = true;
 }
@@ -100,12 +104,9 @@ void PictureFiles::save(const Image& picture) {
   }
 }
 
-void PictureFiles::save_grid(const Image& grid) {
-  try {
-    write(grid, settings_.grid);
-  } catch (const Error& error) {
-    miss(error.what());
-  }
+void PictureFiles::save_grid(const std::function<Image()>& grid) {
+  const std::string problem = failure(grid, settings_.grid);
+  if (!problem.empty()) miss(problem);
 }
 
 std::string rescue(const std::string& path, const std::function<void(const std::string&)>& save) {

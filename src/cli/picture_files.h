@@ -24,8 +24,8 @@ class PictureFiles {
   /// Error(kOutput) only when every place fails.
   void save(const Image& picture);
 
-  /// A grid can be made again, so that a failure is only complained about.
-  void save_grid(const Image& grid);
+  /// Writes what `grid` returns. It can be made again, so that a failure is only complained about.
+  void save_grid(const std::function<Image()>& grid);
 
   /// Where save() put the picture.
   const std::string& saved() const { return saved_; }
@@ -35,6 +35,8 @@ class PictureFiles {
 
  private:
   void write(const Image& picture, const std::string& path) const;
+  /// Why what `picture` returns could not be written; empty when it was.
+  std::string failure(const std::function<Image()>& picture, const std::string& path) const;
   void miss(const std::string& problem);
 
   const Settings& settings_;

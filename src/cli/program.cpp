@@ -1,6 +1,7 @@
 // Finds the command, and turns what went wrong into one line and an exit code.
 #include "src/cli/program.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -62,6 +63,14 @@ int fail(Status status, const char* message) {
   std::abort();
 }
 
+/// Threads have next to nothing to allocate, and glibc would keep 64 MiB of address space for each that does:
+/// more than a limit on it may leave, and nothing that a run could foresee.
+void share_one_heap() {
+#ifdef __GLIBC__
+  mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 int dispatch(Arguments arguments) {
   const auto named = [&](const Command& command) {
     return !arguments.empty() && arguments.front() == command.name;
@@ -75,6 +84,7 @@ int dispatch(Arguments arguments) {
 }  // namespace
 
 int run_program(int argc, char** argv) {
+  share_one_heap();
   open_standard_streams();
   survive_failed_writes();
   std::set_terminate(end_at_once);

@@ -60,11 +60,9 @@ std::optional<Request> parse_request(const Arguments& arguments) {
   parser.add_option("--preset", preset, "Where the other options start from [default]")
       .type_name(joined(names, "|"))
       .group(kGeneralGroup);
-  parser
-      .add_option("--options-from", request.options_from,
-                  "Options of a JSON file, or of a picture that swag wrote")
-      .type_name("FILE")
-      .group(kGeneralGroup);
+  Argument options_from = parser.add_option("--options-from", request.options_from,
+                                            "Options of a JSON file, or of a picture that swag wrote");
+  options_from.type_name("FILE").group(kGeneralGroup);
   parser.add_flag("--show-options", request.show_options, "Print all options in full, as JSON, and stop")
       .group(kGeneralGroup);
   const OptionSet options(parser);
@@ -77,7 +75,10 @@ std::optional<Request> parse_request(const Arguments& arguments) {
     throw Error(error.status(), std::string("--preset: ") + error.what());
   }
   const std::string& from = request.options_from;
-  if (!from.empty()) apply_options_from(settings, from);
+  if (options_from.given()) {
+    if (from.empty()) throw Error(Status::kUsage, "--options-from: the name of the file is empty");
+    apply_options_from(settings, from);
+  }
   options.apply_to(settings);
   return request;
 }
@@ -89,6 +90,9 @@ void check_request(const Request& request) {
     throw Error(Status::kUsage,
                 std::string(request.images.empty() ? "no content and style image" : "no style image") +
                     "; usage: " + kUsage + ", see 'swag --help'");
+  }
+  if (std::count(request.images.begin(), request.images.end(), "") > 0) {
+    throw Error(Status::kUsage, "the name of a picture is empty");
   }
   if (settings.output.empty()) throw Error(Status::kUsage, "no output; give -o FILE.png or FILE.jpg");
   const size_t shares = parse_list(settings.style_blend).size(), styles = request.images.size() - 1;
@@ -134,7 +138,8 @@ class Run {
   Stopwatch total_;
   ProgressBar bar_;
   InterruptGuard guard_;
-  std::vector<Pixels> images_;  // content, styles, the initial one where there is one
+  std::vector<std::string> notes_;  // said once the run begins: where it is refused, that alone counts
+  std::vector<Pixels> images_;      // content, styles, the initial one where there is one
   std::vector<swag_image> views_;
   int output_w_ = 0, output_h_ = 0;
   ModelHandle model_{nullptr, swag_model_free};
@@ -184,9 +189,7 @@ void Run::checked(swag_status status) const {
 }
 
 void Run::load_image_at(const std::string& path, const SizeRule& wanted) {
-  std::vector<std::string> notes;
-  Image image = load_image(path, wanted, &notes);
-  for (const std::string& note : notes) on_log(SWAG_LOG_WARNING, note.c_str(), this);
+  Image image = load_image(path, wanted, &notes_);
   images_.emplace_back(std::move(image));
   views_.push_back(images_.back().view());
 }
@@ -198,7 +201,7 @@ void Run::load_images() {
   load_image_at(paths_[0], run.resize ? run.size : original_size());
   checked(swag_output_size(&options, views_[0].width, views_[0].height, &output_w_, &output_h_));
   const std::string warning = space_warning(settings_.output, int64_t{output_w_} * output_h_ * 3);
-  if (!warning.empty()) on_log(SWAG_LOG_WARNING, warning.c_str(), this);
+  if (!warning.empty()) notes_.push_back(warning);
   if (!settings_.grid.empty()) run.style_scale = std::max(1.0, run.style_scale);  // as large as it is shown
   const SizeRule style = style_rule(run, {output_h_, output_w_});
   SizeRule init = original_size();
@@ -231,7 +234,7 @@ swag_pooling Run::pooling() const {
 
 void Run::make_model() {
   const std::string warning = resolve_weights(settings_);
-  if (!warning.empty()) on_log(SWAG_LOG_WARNING, warning.c_str(), this);
+  if (!warning.empty()) notes_.push_back(warning);
   const char* network = settings_.network.c_str();
   swag_model* model = nullptr;
   uint64_t seed = settings_.api.seed;
@@ -280,10 +283,12 @@ Image Run::picture(const swag_context* context) const {
 }
 
 void Run::save_grid(const Image& picture) {
-  std::vector<Image> row;
-  for (size_t i = 0; i < paths_.size(); ++i) row.push_back(images_[i].image());
-  row.push_back(picture);
-  files_.save_grid(side_by_side(row));
+  files_.save_grid([&] {
+    std::vector<Image> row;
+    for (size_t i = 0; i < paths_.size(); ++i) row.push_back(images_[i].image());
+    row.push_back(picture);
+    return side_by_side(row);
+  });
 }
 
 int Run::finish(swag_status status, const std::string& reason, const swag_progress& progress) {
@@ -302,7 +307,6 @@ int Run::run() {
   load_images();
   make_model();
   files_.describe(description());  // not in the end, where memory may be short
-  if (!settings_.save_weights.empty()) check(swag_model_save(model_.get(), settings_.save_weights.c_str()));
   bar_.begin();
   swag_options options = settings_.options();
   options.progress = on_progress;
@@ -313,6 +317,8 @@ int Run::run() {
   checked(swag_begin(model_.get(), &options, &views_[0], &views_[1], static_cast<int>(paths_.size()) - 1,
                      init, &begun));
   ContextHandle context(begun, swag_end);
+  for (const std::string& note : notes_) on_log(SWAG_LOG_WARNING, note.c_str(), this);
+  if (!settings_.save_weights.empty()) check(swag_model_save(model_.get(), settings_.save_weights.c_str()));
   if (!settings_.log.empty()) log_.open(settings_.log, settings_.overwrite);
   guard_.remember();
 
@@ -330,6 +336,10 @@ int Run::run() {
   }
   context.reset();  // its memory may be needed to write the picture
   files_.save(best);
+  if (!best.alpha.empty() && loses_alpha(files_.saved())) {
+    on_log(SWAG_LOG_INFO,
+           (files_.saved() + ": what is transparent is white in a JPEG; a PNG keeps it").c_str(), this);
+  }
   if (!settings_.grid.empty()) save_grid(best);
   return finish(status, reason, progress);
 }

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -24,15 +25,16 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMostDigits = 18;  // that 64 bits hold
 
-/// The number in a name that numbered() makes of `path`; 0 for other names.
+/// The number in a name that numbered() makes of `path`, whatever the case of its letters; 0 for other names.
 int64_t number_in(const std::string& name, const std::string& path) {
   const fs::path whole = path;
   const std::string before = whole.stem().string() + "-", after = whole.extension().string();
-  if (name.size() <= before.size() + after.size() || name.compare(0, before.size(), before) != 0) return 0;
+  if (name.size() <= before.size() + after.size()) return 0;
   const std::string digits = name.substr(before.size(), name.size() - before.size() - after.size());
   if (digits.size() > kMostDigits || digits.find_first_not_of("0123456789") != std::string::npos) return 0;
   const int64_t number = std::stoll(digits);
-  return fs::path(numbered(path, number)).filename() == name ? number : 0;
+  const std::string made = fs::path(numbered(path, number)).filename().string();
+  return ::strcasecmp(made.c_str(), name.c_str()) == 0 ? number : 0;
 }
 
 /// A log is no picture that takes the place of an old one: it is written into the file that is there.

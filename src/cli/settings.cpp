@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "src/cli/check.h"
 #include "src/cli/weights_search.h"
@@ -80,7 +81,11 @@ OptionsText read_options(const std::string& path) {
 
 void check_layers(const char* option, const std::vector<std::string>& layers, const Graph& graph) {
   try {
-    for (const std::string& layer : layers) graph.tap_node(layer);
+    std::set<int> nodes;
+    for (const std::string& layer : layers) {
+      if (!nodes.insert(graph.tap_node(layer)).second)
+        throw Error(Status::kUsage, "names " + layer + " twice");
+    }
   } catch (const Error& error) {
     throw Error(error.status(), std::string(option) + ": " + error.what());
   }

@@ -83,6 +83,8 @@ void check_output_path(const std::string& path, bool overwrite) {
   check_output_file(path, overwrite);
 }
 
+bool loses_alpha(const std::string& path) { return format_of(path) == Format::kJpeg; }
+
 void save_image(const std::string& path, const Image& image, int jpeg_quality,
                 const std::string& description) {
   check_suffix(path);

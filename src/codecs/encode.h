@@ -16,6 +16,9 @@ void check_output_path(const std::string& path, bool overwrite);
 /// Whether a file's name ends as that of a picture that save_image writes.
 bool is_picture_name(const std::string& path);
 
+/// Whether a picture of this name shows transparency white instead of keeping it.
+bool loses_alpha(const std::string& path);
+
 /// Values are rounded to 8 bits. PNG keeps alpha, JPEG shows the picture over white. `description` (JSON) can
 /// be read back with read_description. Written as a whole or not at all. Throws Error(kOutput).
 void save_image(const std::string& path, const Image& image, int jpeg_quality,

@@ -139,7 +139,8 @@ size_t Gif::after_colours(size_t at, uint32_t flags) {
 size_t Gif::after_blocks(size_t at, std::vector<uint8_t>* data) const {
   for (size_t length = 0; at < file_.size && (length = file_.data[at]) != 0; at += length + 1) {
     const uint8_t* begin = file_.data + at + 1;
-    if (data != nullptr) data->insert(data->end(), begin, begin + std::min(length, file_.size - at - 1));
+    if (data != nullptr && data->size() <= kMostProfileBytes)
+      data->insert(data->end(), begin, begin + std::min(length, file_.size - at - 1));
   }
   return at + 1;
 }

@@ -202,6 +202,7 @@ void Decoder::finish(const Scans& scans) {
   run([this] { jpeg_finish_decompress(&info_); });  // frees what these looked at
   // The decoder of arithmetic coding does not tell where the data end.
   if (input_.past_end && (!all_components || !refined || info_.arith_code)) file_.fail_truncated();
+  if (errors_.warned(JWRN_EXTRANEOUS_DATA)) file_.note("holds data between its parts; it may be damaged");
   if (!all_components) file_.fail("is damaged (a part of its colours is missing); copy or download it again");
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <jpeglib.h>
 
+#include <bitset>
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h needs it first
 
@@ -23,6 +24,8 @@ class JpegErrors {
   jpeg_error_mgr* manager() { return &manager_; }
   const char* message() const { return message_; }
   int code() const { return manager_.msg_code; }
+  /// Whether libjpeg has warned so, which was not fatal.
+  bool warned(int code) const { return warned_.test(static_cast<size_t>(code)); }
 
   /// Whether `body`, which makes one call of libjpeg and owns nothing, came back.
   template <typename Body>
@@ -40,13 +43,19 @@ class JpegErrors {
   }
   static void on_message(j_common_ptr info, int level) {
     auto* self = reinterpret_cast<JpegErrors*>(info->err);
-    if (level < 0 && self->fatal_warning_(self->manager_.msg_code)) leave(info);
+    if (level >= 0) return;
+    const int code = self->manager_.msg_code;
+    if (self->fatal_warning_(code)) leave(info);
+    if (code >= 0 && code < kCodes) self->warned_.set(static_cast<size_t>(code));
   }
+
+  static constexpr int kCodes = 256;  // more than there are
 
   jpeg_error_mgr manager_{};
   std::jmp_buf jump_{};
   char message_[JMSG_LENGTH_MAX] = "";
   bool (*fatal_warning_)(int code);
+  std::bitset<kCodes> warned_;
 };
 
 }  // namespace swag

@@ -54,7 +54,8 @@ Size kept_size(const SizeRule& wanted, int h, int w) {
 }
 
 ColourProfile embedded_profile(const PictureFile& file, const void* icc, size_t size) {
-  ColourProfile profile = icc != nullptr ? ColourProfile::from_icc(icc, size) : ColourProfile();
+  ColourProfile profile =
+      icc != nullptr && size <= kMostProfileBytes ? ColourProfile::from_icc(icc, size) : ColourProfile();
   if (!profile) file.note("its colour profile is damaged or incomplete; sRGB is assumed");
   return profile;
 }

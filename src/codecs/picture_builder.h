@@ -16,7 +16,10 @@ namespace swag {
 /// cannot tell from the original; the rule gives the same target for both.
 Size kept_size(const SizeRule& wanted, int h, int w);
 
-/// The profile that a file holds. None where `icc` is null or no profile, which is noted.
+/// Of a profile: a printer's has some megabytes, and copies are made to read it.
+constexpr size_t kMostProfileBytes = size_t{16} << 20;
+
+/// The profile that a file holds. None where `icc` is null, larger than that or no profile, which is noted.
 ColourProfile embedded_profile(const PictureFile& file, const void* icc, size_t size);
 
 class PictureBuilder {

@@ -164,6 +164,7 @@ void Decoder::read_rows(PictureBuilder& builder, int passes) {
 Image Decoder::decode() {
   check_size(file_.size);
   const PngSigns signs = png_signs(file_);  // before libpng, which would take the memory that a chunk states
+  if (signs.pixel_bytes == 0) file_.fail("is damaged (it holds no pixels)");
   check_size(signs.pixel_bytes);
   read_header();
   if (signs.animated) file_.note("is animated; its first picture is taken");

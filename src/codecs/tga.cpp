@@ -54,7 +54,8 @@ class Tga {
 bool Tga::plausible() const {
   const auto deep = [](int bits) { return bits == 15 || bits == 16 || bits == 24 || bits == 32; };
   const bool known_bits = kind_ == kColour ? deep(bits_) : bits_ == 8 || bits_ == 16;
-  const bool known_palette = has_palette() ? deep(palette_bits()) : field(1, 1) == 0 && kind_ != kIndexed;
+  const bool no_palette = field(1, 1) == 0 && field(3, 4) == 0 && kind_ != kIndexed;
+  const bool known_palette = has_palette() ? deep(palette_bits()) : no_palette;
   return kind_ >= kIndexed && kind_ <= kGrey && known_bits && known_palette && w_ != 0 && h_ != 0;
 }
 

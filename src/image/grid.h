@@ -6,8 +6,8 @@
 
 namespace swag {
 
-/// The pictures (one at least) in a row, on white, all as high as the last one, with a gutter of 8 pixels
-/// between them. Transparency shows white.
+/// The pictures (one at least) in a row, on white, as high as the last one but no wider than twice its longer
+/// side, with a gutter of 8 pixels between them. Transparency shows white.
 Image side_by_side(const std::vector<Image>& images);
 
 }  // namespace swag

@@ -1,5 +1,6 @@
 #include "src/support/output_place.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "src/support/error.h"
 
@@ -36,6 +38,20 @@ bool is_descriptor(const fs::path& link) {
   return ::statfs(folder_of(link).c_str(), &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
 }
 
+/// Whether what a link of /proc/self/fd names is open for writing, as far as that can be told. A new opening
+/// of it would succeed in any case: the program opens a closed standard output as /dev/null, to be read.
+bool is_open_for_writing(const fs::path& link) {
+  std::error_code error;
+  const fs::path folder = fs::canonical(folder_of(link), error);
+  std::ifstream info(folder.parent_path() / "fdinfo" / link.filename());
+  std::string name;
+  int flags = O_RDWR;
+  while (info >> name && name != "flags:") {
+  }
+  info >> std::oct >> flags;
+  return (info ? flags & O_ACCMODE : O_RDWR) != O_RDONLY;
+}
+
 /// Where the link at the end of `target` leads, one step further.
 fs::path next_step(const fs::path& target, const std::string& path) {
   std::error_code error;
@@ -49,6 +65,11 @@ void describe_new(OutputPlace& place, const std::string& path) {
   if (::stat(place.folder.c_str(), &folder) != 0 || !S_ISDIR(folder.st_mode)) {
     refuse(path, "there is no folder " + place.folder + "; make it first");
   }
+  struct statfs system {};
+  const bool of_kernel = ::statfs(place.folder.c_str(), &system) == 0 &&
+                         (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC);
+  if (of_kernel) refuse(path, "no file can be made in " + place.folder + "; give another folder");
+  if (folder.st_nlink == 0) refuse(path, "the folder " + place.folder + " was removed; give another one");
   if (place.name.empty()) refuse(path, "is a folder; name a file");
   place.device = folder.st_dev;
   place.inode = folder.st_ino;
@@ -94,6 +115,7 @@ OutputPlace find_output_place(const std::string& path) {
     place.through_link = true;
     if (is_descriptor(target)) {
       if (::stat(target.c_str(), &info) != 0) refuse(path, reason_of(errno));
+      if (!is_open_for_writing(target)) refuse(path, "is closed, or open for reading alone; name a file");
       place.kind = OutputPlace::Kind::kStream;
       break;
     }

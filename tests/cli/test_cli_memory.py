@@ -62,6 +62,13 @@ class UnderALimit(CliTest):
     def test_data(self):
         self.steps(resource.RLIMIT_DATA, [10, 20, 40, 70, 100, 150, 200, 2000], "--weights", "splitmix:1")
 
+    def test_threads_take_no_address_space_that_was_not_reckoned_with(self):
+        words = ["--weights", "splitmix:1", "--precision", "double", "--size", "200"]
+        for threads in ("4", "8"):
+            codes = [self.run_under(resource.RLIMIT_AS, size * MIB, "--threads", threads, *words)
+                     for size in (260, 350, 500)]
+            self.assertEqual(codes, [0] * 3)
+
     def test_many_threads(self):
         self.steps(resource.RLIMIT_AS, [40, 100, 200, 300, 400, 600, 4000], "--weights", "splitmix:1",
                    "--threads", "64")

@@ -64,6 +64,8 @@ class Mistakes(CliTest):
         self.assert_bad(USAGE, "--style-layer-weights", options=["--style-layer-weights", "1,2,3,4,junk"])
         self.assert_bad(USAGE, "--style-layers", options=["--style-layers", "relu1_1,,relu2_1"])
         self.assert_bad(USAGE, "relu1_1", options=["--style-layers", "relu1_1,relu1_1"])
+        for option in ("--style-layers", "--content-layers", "--smoothing-layers"):
+            self.assert_mistake(USAGE, ["--show-options", option, "relu1_1,relu1_1"], option, "relu1_1 twice")
 
     def test_pictures_that_are_none(self):
         good = self.read("content.png")

@@ -61,6 +61,22 @@ class Pictures(CliTest):
             quiet = self.swag(path, self.style, "-o", self.out, "--overwrite", *FAST, "-q")
             self.assertEqual((quiet.returncode, quiet.stderr), (0, ""))
 
+    def test_where_a_run_is_refused_nothing_else_is_said(self):
+        animated = self.write("animated.png", with_chunk(png(64, 48), b"acTL", struct.pack(">II", 2, 0)))
+        cut = self.write("cut.png", png(64, 48)[:-20])
+        for words in ([animated, animated, cut], [animated, self.style, "--device", "nonsense"]):
+            result = self.swag(*words, "-o", self.out, *FAST)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
+    def test_a_jpeg_says_that_what_is_transparent_is_white(self):
+        clear = self.write("clear.png", png(64, 48, 4, lambda x, y: [x, y, 0, 255 if x < 40 else 0]))
+        for name, words in (("out.jpg", "what is transparent is white in a JPEG"), ("out.png", "")):
+            result = self.swag(clear, self.style, "-o", self.path(name), *FAST)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(words, result.stderr)
+            self.assertEqual("white in a JPEG" in result.stderr, name == "out.jpg")
+
     def test_a_profile_changes_the_colours_of_the_output(self):
         linear = self.write("linear.png", with_chunk(png(64, 48, pixel=lambda x, y: [64, 128, 192]), b"gAMA",
                                                      struct.pack(">I", 100000)))

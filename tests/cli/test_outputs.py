@@ -15,7 +15,7 @@ import threading
 import time
 
 import cli_case
-from cli_case import FAST, ONE_LAYER, OUTPUT, QuickTest
+from cli_case import FAST, IMAGE, ONE_LAYER, OUTPUT, USAGE, QuickTest
 from cli_files import decode_png, png
 
 DUMP = ["dump", "--network", "vgg11", *ONE_LAYER]
@@ -94,6 +94,10 @@ class Clashes(QuickTest):
         os.symlink("content.png", self.path("out-0001.png"))
         self.assert_clash("--save-every", "1", "--overwrite", word="is the content picture")
 
+    def test_numbered_pictures_count_as_one_with_names_of_other_case(self):
+        self.assert_clash("--grid", self.path("OUT-0010.png"), "--save-every", "10", "--iterations", "21",
+                          word="--save-every")
+
     def test_dump_does_not_replace_what_it_reads(self):
         arguments = [*DUMP, "--content", self.content, "--style", self.style, "--out"]
         self.assert_mistake(OUTPUT, [*arguments, self.content], "is the content picture")
@@ -131,6 +135,45 @@ class Refusals(QuickTest):
         self.out = self.path(longest)
         self.stylise()
         self.stylise("--overwrite")
+
+    def test_names_that_are_empty(self):
+        for option in ("--options-from", "--log", "--grid", "--save-weights", "--weights", "--init-image", "-o"):
+            self.assert_bad(USAGE, "the name of the file is empty", options=[option, ""])
+        self.assert_mistake(USAGE, [self.content, "", "-o", self.out, *FAST], "the name of a picture is empty")
+
+    def test_what_is_closed_or_open_for_reading_alone(self):
+        name = self.path("link.png")
+        os.symlink("/dev/stdout", name)
+        command = [self.program, self.content, self.style, *FAST, *ONE_LAYER]
+        for words in (["-o", name], ["-o", self.out, "--log", "/dev/stdout"], ["-o", self.out, "--grid", name],
+                      ["-o", self.out, "--save-weights", "/dev/stdout"]):
+            result = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command, *words], capture_output=True, text=True)
+            self.assertEqual(result.returncode, OUTPUT, result.stderr)
+            self.assertIn("is closed, or open for reading alone", result.stderr)
+        old = self.write("old", b"precious")
+        os.symlink("/dev/fd/7", self.path("seven.png"))
+        result = subprocess.run(["sh", "-c", 'exec "$@" 7<"$0"', old, *command, "-o", self.path("seven.png")],
+                                capture_output=True, text=True)
+        self.assertEqual(result.returncode, OUTPUT, result.stderr)
+        self.assertEqual(self.read("old"), b"precious")
+
+    def test_folders_in_which_no_file_can_be_made(self):
+        self.assert_bad(OUTPUT, "no file can be made in /proc", out="/proc/out.png")
+        gone = self.path("gone")
+        os.mkdir(gone)
+        command = ["sh", "-c", 'cd "$1" && rmdir "$1" && shift && exec "$@"', "sh", gone, self.program, self.content,
+                   self.style, "-o", "out.png", *FAST, *ONE_LAYER]
+        result = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(result.returncode, OUTPUT, result.stderr)
+        self.assertIn("was removed", result.stderr)
+
+    def test_a_run_that_is_refused_replaces_no_weights(self):
+        weights = self.write("w.safetensors", b"precious")
+        for code, words in ((USAGE, ["--device", "nonsense"]), (USAGE, ["--style-layers", "relu1_1,relu1_1"]),
+                            (USAGE, ["--smoothing", "softmax", "--smoothing-layers", "relu5_1"]),
+                            (IMAGE, ["--size", "4", "--style-layers", "relu5_2"])):
+            self.assert_bad(code, options=[*ONE_LAYER, "--save-weights", weights, "--overwrite", *words])
+            self.assertEqual(self.read("w.safetensors"), b"precious")
 
     def test_links_that_lead_nowhere(self):
         os.symlink("target.png", self.out)
@@ -262,6 +305,15 @@ class Rescue(QuickTest):
                 self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(place)).st_mode), 0o700)
                 with open(place, "rb") as f:
                     decode_png(f.read())
+
+    def test_a_grid_that_is_too_large_for_its_format_does_not_end_the_run(self):
+        wide = self.write("wide.png", png(20000, 1))
+        result = self.stylise("--grid", self.path("grid.png"))
+        self.assertTrue(os.path.exists(self.path("grid.png")), result.stderr)
+        grid = self.swag(self.content, wide, "-o", self.out, "--overwrite", "--grid", self.path("wide_grid.png"), *FAST,
+                         *ONE_LAYER)
+        self.assertEqual(grid.returncode, 0, grid.stderr)
+        self.assertEqual(decode_png(self.read("wide_grid.png"))[:2], (48 + 8 + 96 + 8 + 48, 36))
 
     def test_a_picture_on_the_way_that_fails_does_not_end_the_run(self):
         errors = self.run_until(lambda: os.mkdir(self.path("out-0040.png")), "--save-every", "20")

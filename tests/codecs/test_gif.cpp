@@ -221,6 +221,13 @@ TEST_CASE("a GIF whose pixels are not all there is refused") {
         "3: in: is damaged (it holds no colours)");
 }
 
+TEST_CASE("a GIF's colour profile of more than 16 MiB is none") {
+  Gif file;
+  file.pixels = kSixteen;
+  file.before = "\x21\xff\x0bICCRGBG1012"s + blocks(std::string((16 << 20) + 300, '\0'));
+  CHECK(notes_of(file.bytes()) == "in: its colour profile is damaged or incomplete; sRGB is assumed");
+}
+
 TEST_CASE("a GIF with several frames says that its first is taken, a still one says nothing") {
   Gif file;
   file.pixels = kSixteen;

@@ -97,6 +97,13 @@ TEST_CASE("every truncation of a JPEG of any kind is noticed") {
   }
 }
 
+TEST_CASE("a JPEG with bytes that belong to none of its parts is read, and says so") {
+  std::string file = jpeg(smooth_pixels(16, 24, 3), 16, 24);
+  CHECK(notes_of(file) == "");
+  file.insert(file.size() - 2, "some bytes");
+  CHECK(notes_of(file) == "in: holds data between its parts; it may be damaged");
+}
+
 TEST_CASE("an arithmetic JPEG may be flat, but not of any size for some bytes") {
   JpegOptions options;
   options.arithmetic = true;

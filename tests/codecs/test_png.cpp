@@ -76,6 +76,11 @@ TEST_CASE("a PNG whose text fails its sum is read") {
   CHECK(letters(decode(letters_png(text))) == "abc/def");
 }
 
+TEST_CASE("a PNG without pixels says so") {
+  const std::string file = png_header(24, 18, 8, 0) + png_chunk("IEND", "");
+  CHECK(error_of(file) == "3: in: is damaged (it holds no pixels)");
+}
+
 TEST_CASE("a PNG without IEND is truncated") {
   const std::string file = letters_png();
   CHECK(error_of(file.substr(0, file.size() - 12)) == "3: in: is truncated; copy or download it again");

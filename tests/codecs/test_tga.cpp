@@ -159,6 +159,10 @@ TEST_CASE("what is no header of a TGA is no picture") {
     file[static_cast<size_t>(at)] = static_cast<char>(value);
     CHECK(error_of(file).find("is not a picture that can be read") != std::string::npos);
   }
+  std::string text;  // of 16 bits a letter
+  for (const char letter : "-\na text as some editors write it"s + std::string(5000, '.'))
+    text += letter + "\0"s;
+  CHECK(error_of(text).find("is not a picture that can be read") != std::string::npos);
 }
 
 }  // namespace swag::test

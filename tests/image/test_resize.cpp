@@ -201,4 +201,16 @@ TEST_CASE("side_by_side sets pictures as high as the last one, with white betwee
   }
 }
 
+TEST_CASE("side_by_side keeps a flat picture from taking all memory: twice the last one's longer side") {
+  const Image grid =
+      side_by_side({plain(1, 32768, 0.5f), plain(4, 5, 0.25f), plain(32768, 1, 0.5f), plain(4, 5, 0.25f)});
+  CHECK(grid.h == 4);
+  CHECK(grid.w == 10 + 8 + 5 + 8 + 1 + 8 + 5);
+  const auto at = [&](int row, int col) { return grid.rgb[(row * grid.w + col) * 3]; };
+  CHECK(at(0, 0) == 1.0f);  // white above and below
+  CHECK(at(1, 0) == doctest::Approx(0.5f));
+  CHECK(at(1, 9) == doctest::Approx(0.5f));
+  CHECK(at(2, 0) == 1.0f);
+}
+
 }  // namespace swag::test
