@@ -4,11 +4,13 @@
 #pragma once
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include "kernels/mask.h"
 #include "src/backend/backend.h"
+#include "src/backend/wasserstein_target.h"
 #include "src/support/error.h"
 #include "tests/helpers.h"
 
@@ -172,6 +174,42 @@ void check_loss_ops(Backend& backend) {
   backend.total_variation(loss, ds.tensor, x.tensor, 0.5);
   CHECK(scalar(loss) == 8);
   CHECK(values_of<T>(backend, ds) == std::vector<T>{-2, -2, 2, 2});
+}
+
+/// The Wasserstein loss of covariance (1, 1)^T (1, 1) and means (2, 3), against variances 4 and 1 and means
+/// 0.
+template <typename T>
+void check_wasserstein_ops(Backend& backend) {
+  const Shape shape{2, 1, 2};
+  const DType dtype = DTypeOf<T>::value;
+  const std::vector<T> values = {1, 2, 3, 4};
+  const OwnedTensor s = tensor_of<T>(backend, shape, values), ds(backend, dtype, shape),
+                    difference(backend, dtype, {1, 2, 2});
+  const Buffer moments(backend, backend.moments_workspace_bytes(shape, dtype)),
+      gram_workspace(backend, backend.gram_workspace_bytes(shape, dtype)),
+      workspace(backend, backend.wasserstein_workspace_bytes(2)), gram(backend, 4 * 8), mean(backend, 2 * 8),
+      offset(backend, 2 * 8), loss(backend, 8), inner(backend, 8),
+      target = uploaded(backend, wasserstein_target({4, 0, 0, 1}, {0, 0}));
+  const auto doubles = [&](const Buffer& buffer) {
+    std::vector<double> host(static_cast<size_t>(buffer.bytes()) / 8);
+    backend.download(host.data(), buffer.data(), buffer.bytes());
+    return host;
+  };
+  const auto pointer = [](const Buffer& buffer) { return static_cast<double*>(buffer.data()); };
+  backend.moments_forward(pointer(gram), pointer(mean), s.tensor, moments.data());
+  CHECK(worst_element(doubles(gram), std::vector<double>{5, 7, 7, 10}) <= 1e-7);
+  CHECK(worst_element(doubles(mean), std::vector<double>{2, 3}) <= 1e-7);
+  const WassersteinProblem problem = {pointer(loss),   pointer(inner),   difference.tensor.data,
+                                      pointer(offset), pointer(gram),    pointer(mean),
+                                      pointer(target), workspace.data(), 2};
+  backend.wasserstein_forward({problem}, dtype);
+  CHECK(doubles(loss)[0] == doctest::Approx(4 + 9 + 2 + 5 - 2 * std::sqrt(5.0)).epsilon(1e-3));
+  backend.gram_backward(ds.tensor, s.tensor, difference.tensor.data, pointer(offset), 1, false,
+                        gram_workspace.data());
+  const std::vector<T> gradient = values_of<T>(backend, ds);
+  double product = 0;  // m / 2 <dW / dS, S>
+  for (size_t i = 0; i < 4; ++i) product += static_cast<double>(gradient[i]) * static_cast<double>(values[i]);
+  CHECK(product == doctest::Approx(2 * doubles(inner)[0]).epsilon(1e-4));
 }
 
 /// A convolution and the optimisers' vector algebra.

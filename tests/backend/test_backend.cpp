@@ -66,6 +66,7 @@ TEST_CASE_TEMPLATE("the CPU backend runs each op in the precision of its tensors
   const auto backend = make_cpu_backend(2);
   check_network_ops<T>(*backend);
   check_loss_ops<T>(*backend);
+  check_wasserstein_ops<T>(*backend);
   check_convolution_and_optimiser_ops<T>(*backend);
   check_lbfgs_ops<T>(*backend);
 }

@@ -38,6 +38,7 @@ TEST_CASE("the CUDA backend runs each op on its tensors") {
   REQUIRE_BACKEND(backend);
   test::check_network_ops<float>(*backend);
   test::check_loss_ops<float>(*backend);
+  test::check_wasserstein_ops<float>(*backend);
   test::check_convolution_and_optimiser_ops<float>(*backend);
   test::check_lbfgs_ops<float>(*backend);
 }
