@@ -17,6 +17,7 @@
 
 #include "kernels/cpu/blas.h"
 #include "kernels/gram.h"
+#include "kernels/host_device.h"
 #include "kernels/stream.h"
 
 namespace swag {
@@ -26,11 +27,13 @@ constexpr int kMostWassersteinChannels = 2048;
 
 /// Of a style: doubles in the backend's memory, in this order.
 struct WassersteinTarget {
-  static int64_t factor(int /*d*/) { return 0; }  // (d, d): L, column by column; what is above it is 0
-  static int64_t mean(int d) { return int64_t{d} * d; }
-  static int64_t epsilon(int d) { return mean(d) + d; }
-  static int64_t trace(int d) { return epsilon(d) + 1; }  // of C_s with epsilon
-  static int64_t count(int d) { return trace(d) + 1; }
+  SWAG_HOST_DEVICE static int64_t factor(int /*d*/) {
+    return 0;
+  }  // (d, d): L, column by column; what is above it is 0
+  SWAG_HOST_DEVICE static int64_t mean(int d) { return int64_t{d} * d; }
+  SWAG_HOST_DEVICE static int64_t epsilon(int d) { return mean(d) + d; }
+  SWAG_HOST_DEVICE static int64_t trace(int d) { return epsilon(d) + 1; }  // of C_s with epsilon
+  SWAG_HOST_DEVICE static int64_t count(int d) { return trace(d) + 1; }
 };
 
 /// One tap's, of maps of T.

@@ -33,12 +33,19 @@ int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 int64_t mean_grain(int64_t m) { return std::max<int64_t>(256, (m + kMeanRanges - 1) / kMeanRanges); }
 
+/// sums += every row. Written out for float and double: copies per instruction set cannot be made of a
+/// template.
 template <typename T>
-VECTOR_CLONES void add_rows(double* sums, const T* s, int64_t rows, int d) {
+__attribute__((always_inline)) inline void add_rows_of(double* __restrict sums, const T* __restrict s,
+                                                       int64_t rows, int d) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int i = 0; i < d; ++i) sums[i] += static_cast<double>(s[row * d + i]);
   }
 }
+VECTOR_CLONES void add_rows(double* sums, const float* s, int64_t rows, int d) {
+  add_rows_of(sums, s, rows, d);
+}
+void add_rows(double* sums, const double* s, int64_t rows, int d) { add_rows_of(sums, s, rows, d); }
 
 template <typename T>
 void channel_means(double* mean, const T* s, double* sums, const GramParams& params, Stream stream) {
