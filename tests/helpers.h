@@ -89,10 +89,11 @@ template <typename T>
 class GuardedBuffer {
  public:
   explicit GuardedBuffer(int64_t count)
-      : count_(count), bytes_(static_cast<size_t>(count) * sizeof(T) + 3 * kGuard, kSentinel) {
+      : count_(count), bytes_(static_cast<size_t>(count) * sizeof(T) + 3 * kGuard, 0xff) {
     const auto address = reinterpret_cast<uintptr_t>(bytes_.data());
     offset_ = (address + 2 * kGuard - 1) / kGuard * kGuard - address;
-    std::memset(bytes_.data() + offset_, 0xff, static_cast<size_t>(count) * sizeof(T));
+    std::memset(bytes_.data(), kSentinel, offset_);
+    std::memset(bytes_.data() + (bytes_.size() - 3 * kGuard + offset_), kSentinel, 3 * kGuard - offset_);
   }
   explicit GuardedBuffer(const std::vector<T>& values) : GuardedBuffer(static_cast<int64_t>(values.size())) {
     std::copy(values.begin(), values.end(), data());

@@ -18,11 +18,11 @@ using test::WassersteinResult;
 template <typename T>
 WassersteinResult distance(const std::vector<T>& s, const std::vector<double>& target,
                            const GramParams& params, Stream stream = {}) {
-  const int d = params.d;
-  GuardedBuffer<char> workspace(cpu::wasserstein_workspace_bytes(d)),
+  const int64_t d = params.d;
+  GuardedBuffer<char> workspace(cpu::wasserstein_workspace_bytes(params.d)),
       moments(cpu::moments_workspace_bytes<T>(params, stream));
-  GuardedBuffer<double> gram(int64_t{d} * d), mean(d), offset(d), loss(1), inner(1);
-  GuardedBuffer<T> difference(int64_t{d} * d);
+  GuardedBuffer<double> gram(d * d), mean(d), offset(d), loss(1), inner(1);
+  GuardedBuffer<T> difference(d * d);
   cpu::moments_forward<T>(gram.data(), mean.data(), s.data(), moments.data(), params, stream);
   WassersteinProblem problem;
   problem.loss = loss.data();
@@ -33,7 +33,7 @@ WassersteinResult distance(const std::vector<T>& s, const std::vector<double>& t
   problem.mean = mean.data();
   problem.target = target.data();
   problem.workspace = workspace.data();
-  problem.d = d;
+  problem.d = params.d;
   cpu::wasserstein_forward<T>(&problem, 1, blas(), stream);
   CHECK((gram.intact() && mean.intact() && offset.intact() && loss.intact() && inner.intact()));
   CHECK((difference.intact() && workspace.intact() && moments.intact()));
