@@ -153,13 +153,13 @@ typedef struct swag_options {
   double entropy;               /* in (0, 1), for temperature 0 */
   swag_init init;
   swag_optimizer optimizer;
-  double learning_rate; /* of Adam and of plain L-BFGS, > 0; or 0: the customary 0.05 and 1 */
-  int iterations;       /* optimiser steps per scale, >= 0 */
-  int history;          /* of L-BFGS, 1 to 1000 */
-  int scales;           /* coarse to fine, each half the size of the next, 1 to 10; fewer when too small */
-  uint64_t seed;        /* of SWAG_INIT_RANDOM; models have one of their own */
-  const char* device;   /* "cpu", "auto", "cuda", "cuda:1" */
-  int threads;          /* of the CPU; 0: one per core */
+  double learning_rate;      /* of Adam and of plain L-BFGS, > 0; or 0: the customary 0.05 and 1 */
+  int iterations;            /* optimiser steps per scale, >= 0 */
+  int history;               /* of L-BFGS, 1 to 1000 */
+  int scales;                /* coarse to fine, 1 to 10; fewer when too small; see scale_factor */
+  uint64_t seed;             /* of SWAG_INIT_RANDOM; models have one of their own */
+  const char* device;        /* "cpu", "auto", "cuda", "cuda:1" */
+  int threads;               /* of the CPU; 0: one per core */
   swag_precision precision;  /* SWAG_DOUBLE on the CPU only */
   swag_progress_fn progress; /* or NULL */
   void* progress_user;
@@ -168,6 +168,7 @@ typedef struct swag_options {
   swag_conv conv;
   swag_fit fit; /* of the content, and of an initial image */
   swag_style_loss style_loss;
+  double scale_factor; /* the size of a scale relative to the one before, in (1, 16] */
 } swag_options;
 
 typedef struct swag_model swag_model;     /* a network and its weights */

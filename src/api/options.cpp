@@ -84,6 +84,7 @@ ApiPreset api_preset(const Preset& preset) {
   to.iterations = from.iterations;
   to.history = from.history;
   to.scales = from.scales;
+  to.scale_factor = from.scale_factor;
   to.seed = from.seed;
   to.device = "cpu";
   to.precision = from.double_precision ? SWAG_DOUBLE : SWAG_SINGLE;
@@ -172,6 +173,7 @@ StylizeOptions stylize_options(const swag_options& from) {
   to.iterations = from.iterations;
   to.history = from.history;
   to.scales = from.scales;
+  to.scale_factor = from.scale_factor;
   to.seed = from.seed;
   to.double_precision = checked("precision", from.precision, SWAG_DOUBLE) == SWAG_DOUBLE;
   to.conv = checked("conv", from.conv, Conv2dAlgorithm::kWinograd);

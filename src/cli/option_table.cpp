@@ -260,8 +260,10 @@ std::vector<Option> optimisation_options() {
               ranges::kIterations),
       integer("--history", kOptimisation, "Steps that L-BFGS remembers", &swag_options::history,
               ranges::kHistory),
-      integer("--scales", kOptimisation, "From coarse to fine, each twice the size of the one before",
-              &swag_options::scales, ranges::kScales),
+      integer("--scales", kOptimisation, "From coarse to fine", &swag_options::scales, ranges::kScales),
+      number("--scale-factor", kOptimisation,
+             "Size of each scale relative to the one before: 1.41 has twice as many on the way as 2",
+             &swag_options::scale_factor, ranges::kScaleFactor),
   };
 }
 

@@ -92,6 +92,7 @@ void StylizeOptions::validate() const {
   check_option("iterations", iterations, ranges::kIterations);
   check_option("history", history, ranges::kHistory);
   check_option("scales", scales, ranges::kScales);
+  check_option("scale-factor", scale_factor, ranges::kScaleFactor);
   if (resize && scales > 1 && objective.loss != LossMode::kBalanced) {
     refuse_option(
         "scales",

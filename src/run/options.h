@@ -23,6 +23,7 @@ constexpr Range kLearningRate{0, 1e6, true};
 constexpr Range kIterations{0, 1000000};
 constexpr Range kHistory{1, 1000};
 constexpr Range kScales{1, 10};
+constexpr Range kScaleFactor{1, 16, true};
 constexpr Range kThreads{0, 1024};
 }  // namespace ranges
 
@@ -38,7 +39,8 @@ struct StylizeOptions {
   double learning_rate = 1;
   int iterations = 60;  // per scale
   int history = 10;
-  int scales = 3;  // coarse to fine, each half the size of the next
+  int scales = 3;           // coarse to fine
+  double scale_factor = 2;  // the size of one relative to the one before, > 1
   uint64_t seed = 0;
   bool double_precision = false;
   Conv2dAlgorithm conv = Conv2dAlgorithm::kAuto;  // of layers that have a choice, see docs/cpu.md

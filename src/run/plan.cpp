@@ -13,7 +13,10 @@ namespace {
 constexpr double kLargestStyle = 1 << 26;  // longest side: far beyond any memory, far from overflows
 constexpr int kSmallestScale = 96;  // longest side of a coarse scale, in pixels: on less the content is lost
 
-Size half(Size size) { return {size.h - size.h / 2, size.w - size.w / 2}; }
+Size reduced(Size size, double factor) {
+  const auto side = [&](int length) { return static_cast<int>(std::ceil(length / factor - 1e-9)); };
+  return {side(size.h), side(size.w)};
+}
 
 void check_reach(const Graph& graph, int last, Size size, const std::string& what) {
   if (reaches_node(graph, size, last)) return;
@@ -48,10 +51,11 @@ Size style_size(const StylizeOptions& options, Size output, Size style) {
 }
 
 std::vector<Size> scale_sizes(const StylizeOptions& options, Size content) {
-  std::vector<Size> sizes = {options.resize ? target_size(options.size, content.h, content.w) : content};
+  const Size output = options.resize ? target_size(options.size, content.h, content.w) : content;
+  std::vector<Size> sizes = {output};
   const int scales = options.resize ? options.scales : 1;
   while (static_cast<int>(sizes.size()) < scales) {
-    const Size next = half(sizes.front());
+    const Size next = reduced(output, std::pow(options.scale_factor, static_cast<double>(sizes.size())));
     if (std::max(next.h, next.w) < kSmallestScale) break;
     sizes.insert(sizes.begin(), next);
   }

@@ -227,7 +227,8 @@ TEST_CASE("numbers that are none, or out of their range, are wrong use") {
   for (const double number : {std::nan(""), -std::numeric_limits<double>::infinity(), -1.0, 1e308 * 10}) {
     for (double swag_options::*member :
          {&swag_options::style_scale, &swag_options::content_weight, &swag_options::style_weight,
-          &swag_options::tv_weight, &swag_options::temperature, &swag_options::learning_rate}) {
+          &swag_options::tv_weight, &swag_options::temperature, &swag_options::learning_rate,
+          &swag_options::scale_factor}) {
       swag_options options = small_options();
       options.*member = number;
       options.smoothing = SWAG_SMOOTHING_SOFTMAX;

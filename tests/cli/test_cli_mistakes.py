@@ -27,8 +27,8 @@ class Mistakes(CliTest):
         options = {"--style-weight": "from 0", "--content-weight": "from 0", "--tv-weight": "from 0",
                    "--style-scale": "above 0", "--temperature": "above 0", "--entropy": "below 1",
                    "--learning-rate": "above 0", "--iterations": "whole number", "--history": "from 1",
-                   "--scales": "from 1 to 10", "--threads": "from 0", "--seed": "from 0",
-                   "--save-every": "from 1", "--jpeg-quality": "to 100"}
+                   "--scales": "from 1 to 10", "--scale-factor": "above 1 and up to 16", "--threads": "from 0",
+                   "--seed": "from 0", "--save-every": "from 1", "--jpeg-quality": "to 100"}
         for option, allowed in options.items():
             for value in ("12junk", "nan", "inf", "-1", "1e999", "", " 3", "0x10"):
                 with self.subTest(option=option, value=value):
@@ -46,13 +46,14 @@ class Mistakes(CliTest):
             self.assert_bad(USAGE, "--size", size, options=["--size=" + size])
         for option, word in (("--loss", "balanced"), ("--smoothing", "softmax"), ("--init", "content"),
                              ("--optimizer", "adam"), ("--pooling", "avg"), ("--precision", "double"),
-                             ("--conv", "winograd"), ("--preset", "gatys"), ("--network", "resnet50")):
+                             ("--conv", "winograd"), ("--style-loss", "wasserstein"), ("--preset", "gatys"), ("--network", "resnet50")):
             self.assert_bad(USAGE, option, word, options=[option, "nonsense"])
 
     def test_options_that_do_not_go_together(self):
         self.assert_bad(USAGE, "--temperature", options=["--temperature", "auto"])
         self.assert_bad(USAGE, "--init-image", options=["--init", "image"])
         self.assert_bad(USAGE, "--style-blend", options=["--style-blend", "1,2"])
+        self.assert_bad(USAGE, "--scale-factor", options=["--scale-factor", "1"])
         self.assert_bad(USAGE, "--scales", options=["--loss", "paper", "--scales", "2"])
         self.assert_bad(USAGE, "fitted", options=["--network", "resnet18", "--weights", "fitted"])
 

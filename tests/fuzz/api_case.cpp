@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 
 namespace swag::fuzz {
@@ -107,19 +108,20 @@ void ApiOptions::change_text(Input& input, int field) {
 }
 
 void ApiOptions::change_number(Input& input, int field) {
-  double* const numbers[] = {&options_.style_scale,  &options_.content_weight, &options_.style_weight,
-                             &options_.tv_weight,    &options_.temperature,    &options_.entropy,
-                             &options_.learning_rate};
+  double* const numbers[] = {&options_.style_scale,   &options_.content_weight, &options_.style_weight,
+                             &options_.tv_weight,     &options_.temperature,    &options_.entropy,
+                             &options_.learning_rate, &options_.scale_factor};
+  const int count = static_cast<int>(std::size(numbers));
   int* const integers[] = {&options_.iterations, &options_.history, &options_.scales};
-  if (field < 7) {
+  if (field < count) {
     *numbers[field] = input.number(0, 3) == 0 ? input.any<double>() : input.one_of(kNumbers);
-  } else if (field < 10) {
-    *integers[field - 7] = input.one_of(kIntegers);
+  } else if (field < count + 3) {
+    *integers[field - count] = input.one_of(kIntegers);
   } else {
     constexpr int kThreads[] = {1, 1, 2, 0, -1, 1025};  // 1024 of them are allowed, and slow to make
     options_.threads = input.one_of(kThreads);
   }
-  if (field == 10 || input.flag()) options_.seed = input.any<uint64_t>();
+  if (field == count + 3 || input.flag()) options_.seed = input.any<uint64_t>();
 }
 
 void ApiOptions::change_choice(Input& input, int field) {
@@ -130,6 +132,8 @@ void ApiOptions::change_choice(Input& input, int field) {
     case 2: set_number(options_.init, number); break;
     case 3: set_number(options_.optimizer, number); break;
     case 4: set_number(options_.precision, number); break;
+    case 5: set_number(options_.fit, number); break;
+    case 6: set_number(options_.style_loss, number); break;
     default: set_number(options_.conv, number);
   }
 }
@@ -137,8 +141,8 @@ void ApiOptions::change_choice(Input& input, int field) {
 void ApiOptions::change_field(Input& input) {
   const int kind = static_cast<int>(input.number(0, 2));
   if (kind == 0) change_text(input, static_cast<int>(input.number(0, 7)));
-  if (kind == 1) change_number(input, static_cast<int>(input.number(0, 10)));
-  if (kind == 2) change_choice(input, static_cast<int>(input.number(0, 5)));
+  if (kind == 1) change_number(input, static_cast<int>(input.number(0, 11)));
+  if (kind == 2) change_choice(input, static_cast<int>(input.number(0, 7)));
 }
 
 ApiOptions::ApiOptions(Input& input) {

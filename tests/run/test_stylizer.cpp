@@ -107,6 +107,10 @@ TEST_CASE("scales go from coarse to fine and end at the output's size") {
   options.scales = 5;
   const std::vector<Size> sizes = scale_sizes(options, {300, 600});
   CHECK(sizes == std::vector<Size>{{64, 128}, {128, 256}});
+  options.scale_factor = std::sqrt(2.0);
+  CHECK(scale_sizes(options, {300, 600}) == std::vector<Size>{{64, 128}, {91, 182}, {128, 256}});
+  options.scale_factor = 16;
+  CHECK(scale_sizes(options, {300, 600}) == std::vector<Size>{{128, 256}});
   options.resize = false;
   CHECK(scale_sizes(options, {300, 600}) == std::vector<Size>{{300, 600}});
 }
