@@ -35,8 +35,8 @@ void GramLoss::plan(ArenaPlan& plan, Shape shape) {
   difference_ = plan.add_permanent(entries * size_of(dtype_));
 }
 
-void GramLoss::forward(const Tensor& s, double* sum, double* inner, const Arena& arena, void* workspace,
-                       std::vector<WassersteinProblem>& /*pending*/) const {
+void GramLoss::forward(const Tensor& s, double* sum, double* inner, const Arena& arena,
+                       void* workspace) const {
   double* gram = arena.at<double>(gram_);
   backend_->gram_forward(gram, s, workspace);
   backend_->gram_difference(sum, inner, arena.at(difference_), gram,

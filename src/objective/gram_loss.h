@@ -15,8 +15,8 @@ class GramLoss final : public StyleLoss {
   int64_t workspace_bytes(Shape shape) const override {
     return backend_->gram_workspace_bytes(shape, dtype_);
   }
-  void forward(const Tensor& s, double* sum, double* inner, const Arena& arena, void* workspace,
-               std::vector<WassersteinProblem>& pending) const override;
+  void forward(const Tensor& s, double* sum, double* inner, const Arena& arena,
+               void* workspace) const override;
   double backward(const Tensor& ds, const Tensor& s, double scale, bool accumulate, const Arena& arena,
                   void* workspace) const override;
   double factor(LossMode mode, double weight, double k) const override;

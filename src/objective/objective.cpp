@@ -121,15 +121,20 @@ void Objective::accumulate(int t, const Tensor& f) {
   const Tensor s = smooth_forward(*backend_, taps_[t].smoothing, f, memory,
                                   arena_->at<SoftmaxStatistics>(state.statistics));
   if (taps_[t].style >= 0) {
-    state.style->forward(s, scalars(t) + kStyleSum, scalars(t) + kStyleInner, *arena_, arena_->at(workspace_),
-                         pending_);
+    state.style->forward(s, scalars(t) + kStyleSum, scalars(t) + kStyleInner, *arena_,
+                         arena_->at(workspace_));
   }
   if (taps_[t].content) state.content.forward(s, scalars(t) + kContentSum, scalars(t) + kContentInner);
 }
 
 void Objective::finish_forward() {
-  if (!pending_.empty()) backend_->wasserstein_forward(pending_, dtype_);
-  pending_.clear();
+  std::vector<WassersteinProblem> problems;
+  for (size_t i = 0; i < taps_.size(); ++i) {
+    const int t = static_cast<int>(i);
+    if (taps_[t].style < 0) continue;
+    states_[t].style->defer(problems, scalars(t) + kStyleSum, scalars(t) + kStyleInner, *arena_);
+  }
+  if (!problems.empty()) backend_->wasserstein_forward(problems, dtype_);
 }
 
 void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) {

@@ -108,8 +108,7 @@ class Objective {
   int style_taps_ = 0;
   double style_weight_sum_ = 0;
   std::vector<TapState> states_;
-  std::vector<WassersteinProblem> pending_;  // of the evaluation
-  double tv_count_ = 1;                      // of the values that the mean of the total variation is over
+  double tv_count_ = 1;  // of the values that the mean of the total variation is over
   const Arena* arena_ = nullptr;
   int smooth_scratch_ = -1, seed_scratch_ = -1, workspace_ = -1, scalars_ = -1;
 };

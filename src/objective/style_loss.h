@@ -24,10 +24,13 @@ class StyleLoss {
   virtual void plan(ArenaPlan& plan, Shape shape) = 0;
   virtual int64_t workspace_bytes(Shape shape) const = 0;
 
-  /// Leaves the distance in `sum`, and in `inner` what the softmax's way back needs of it: at once, or for
-  /// what all taps do together as one more of `pending`.
-  virtual void forward(const Tensor& s, double* sum, double* inner, const Arena& arena, void* workspace,
-                       std::vector<WassersteinProblem>& pending) const = 0;
+  /// Leaves the distance in `sum`, and in `inner` what the softmax's way back needs of it: at once, or what
+  /// `defer` needs for that.
+  virtual void forward(const Tensor& s, double* sum, double* inner, const Arena& arena,
+                       void* workspace) const = 0;
+  /// Adds what is left to do after all taps' forward(), for the taps to do it side by side.
+  virtual void defer(std::vector<WassersteinProblem>& /*problems*/, double* /*sum*/, double* /*inner*/,
+                     const Arena& /*arena*/) const {}
   /// ds = scale * d sum / dS, or ds += it. Returns the factor of `inner` in <ds, S>.
   virtual double backward(const Tensor& ds, const Tensor& s, double scale, bool accumulate,
                           const Arena& arena, void* workspace) const = 0;

@@ -44,8 +44,13 @@ int64_t WassersteinLoss::workspace_bytes(Shape shape) const {
                   backend_->gram_workspace_bytes(shape, dtype_));  // of the way back
 }
 
-void WassersteinLoss::forward(const Tensor& s, double* sum, double* inner, const Arena& arena,
-                              void* workspace, std::vector<WassersteinProblem>& pending) const {
+void WassersteinLoss::forward(const Tensor& s, double* /*sum*/, double* /*inner*/, const Arena& arena,
+                              void* workspace) const {
+  backend_->moments_forward(arena.at<double>(gram_), arena.at<double>(mean_), s, workspace);
+}
+
+void WassersteinLoss::defer(std::vector<WassersteinProblem>& problems, double* sum, double* inner,
+                            const Arena& arena) const {
   WassersteinProblem problem;
   problem.loss = sum;
   problem.inner = inner;
@@ -55,9 +60,8 @@ void WassersteinLoss::forward(const Tensor& s, double* sum, double* inner, const
   problem.mean = arena.at<double>(mean_);
   problem.target = static_cast<const double*>(target_.data());
   problem.workspace = arena.at(scratch_);
-  problem.d = s.shape.c;
-  backend_->moments_forward(arena.at<double>(gram_), arena.at<double>(mean_), s, workspace);
-  pending.push_back(problem);
+  problem.d = shape_.c;
+  problems.push_back(problem);
 }
 
 double WassersteinLoss::backward(const Tensor& ds, const Tensor& s, double scale, bool accumulate,

@@ -15,8 +15,10 @@ class WassersteinLoss final : public StyleLoss {
   int64_t preparation_bytes(int d) const override { return 7 * int64_t{d} * d * 8; }
   void plan(ArenaPlan& plan, Shape shape) override;
   int64_t workspace_bytes(Shape shape) const override;
-  void forward(const Tensor& s, double* sum, double* inner, const Arena& arena, void* workspace,
-               std::vector<WassersteinProblem>& pending) const override;
+  void forward(const Tensor& s, double* sum, double* inner, const Arena& arena,
+               void* workspace) const override;
+  void defer(std::vector<WassersteinProblem>& problems, double* sum, double* inner,
+             const Arena& arena) const override;
   double backward(const Tensor& ds, const Tensor& s, double scale, bool accumulate, const Arena& arena,
                   void* workspace) const override;
   double factor(LossMode mode, double weight, double k) const override;
