@@ -260,7 +260,8 @@ std::vector<Option> optimisation_options() {
               ranges::kIterations),
       integer("--history", kOptimisation, "Steps that L-BFGS remembers", &swag_options::history,
               ranges::kHistory),
-      integer("--scales", kOptimisation, "From coarse to fine", &swag_options::scales, ranges::kScales),
+      integer("--scales", kOptimisation, "From coarse to fine; fewer where the first would be too small",
+              &swag_options::scales, ranges::kScales),
       number("--scale-factor", kOptimisation,
              "Size of each scale relative to the one before: 1.41 has twice as many on the way as 2",
              &swag_options::scale_factor, ranges::kScaleFactor),
@@ -283,8 +284,8 @@ std::vector<Option> machine_options() {
 
 std::vector<Option> file_options() {
   return {
-      of_this_call(
-          word("-o,--output", "FILE", kFiles, "The picture to write: .png, .jpg, ...", &Settings::output)),
+      of_this_call(word("-o,--output", "FILE", kFiles, "The picture to write: .png, .jpg or .jpeg",
+                        &Settings::output)),
       of_this_call(word("--grid", "FILE", kFiles, "Also write content, styles and output side by side",
                         &Settings::grid)),
       flag("--overwrite", kFiles, "Replace an output that is there already; never an input",
