@@ -10,8 +10,7 @@
 //
 //   dW / dS = 2 / m (S (I - P) + 1 offset^T),   offset = (mu_x - mu_s) - (I - P) mu_x
 //
-// which gram_backward of kernels/gram.h computes. See section 2 of "Wasserstein style transfer" (Mroueh,
-// 2019).
+// which gram_backward of kernels/gram.h computes. See "Wasserstein Style Transfer" (Mroueh, 2019).
 #pragma once
 #include <cstdint>
 

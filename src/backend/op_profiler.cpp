@@ -72,8 +72,7 @@ OpWork gram_backward_work(const Tensor& ds, bool accumulate) {
   return {"gram_backward", text_of(ds.shape), 2 * static_cast<double>(ds.pixels()) * d * d,
           (accumulate ? 3 : 2) * map_bytes(ds) + d * d * static_cast<double>(size_of(ds.dtype))};
 }
-/// Products of matrices alone: two and a half with L, and one half with its transpose. How many the
-/// eigenvalues take depends.
+/// The products around the eigenvalues alone: how many those take depends on the backend.
 OpWork wasserstein_forward_work(const std::vector<WassersteinProblem>& problems, DType dtype) {
   OpWork work = {"wasserstein_forward", "", 0, 0};
   for (const WassersteinProblem& problem : problems) {
