@@ -83,7 +83,7 @@ class Signals(SignalTest):
 
     @unittest.skipUnless(shutil.which("timeout"), "there is no timeout(1)")
     def test_timeout_saves_the_picture(self):
-        command = ["timeout", "1", self.program, self.content, self.style, "-o", self.out, *FAST, *LONG_RUN, *SLOW]
+        command = ["timeout", "3", self.program, self.content, self.style, "-o", self.out, *FAST, *LONG_RUN, *SLOW]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60)
         self.assertEqual(result.returncode, 124, result.stderr)
         self.assertEqual(decode_png(self.read("out.png"))[:2], (120, 90))
@@ -93,7 +93,7 @@ class Signals(SignalTest):
         self.content = self.path("pipe.png")
         for number in (signal.SIGTERM, signal.SIGINT):
             process = self.start(wait=False)
-            time.sleep(0.3)
+            time.sleep(1)
             process.send_signal(number)
             self.assertEqual(process.wait(10), 128 + number)
             self.assertEqual(process.stderr.read(), "swag: interrupted before there was a picture to save\n")
