@@ -24,6 +24,11 @@ namespace swag {
 /// More channels than this take seconds.
 constexpr int kMostWassersteinChannels = 2048;
 
+/// Whether moments_forward multiplies floats in float64: where there are fewer than four positions to a
+/// channel, the rounding of float products would be larger than epsilon, and the gradient's directions along
+/// which the features hardly vary would come from it.
+inline bool has_few_positions(const GramParams& params) { return params.m < 4 * int64_t{params.d}; }
+
 /// Of a style: doubles in the backend's memory, in this order.
 struct WassersteinTarget {
   SWAG_HOST_DEVICE static int64_t factor(int /*d*/) {
@@ -54,9 +59,7 @@ namespace cpu {
 template <typename T>
 int64_t moments_workspace_bytes(const GramParams& params, Stream stream);
 
-/// The second moments S^T S / m and the means over positions. Where there are fewer than four positions to a
-/// channel, also of floats in float64 throughout: the rounding of float products would be larger than
-/// epsilon, and the gradient's directions along which the features hardly vary would come from it.
+/// The second moments S^T S / m and the means over positions; of few positions in float64 throughout.
 template <typename T>
 void moments_forward(double* gram,     // (d, d), full and symmetric
                      double* mean,     // (d)

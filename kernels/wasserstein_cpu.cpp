@@ -22,11 +22,9 @@ int64_t square(int d) { return int64_t{d} * d; }
 
 // ---------------------------------------------------------------- moments
 
-constexpr int64_t kFewPositions = 4;  // to a channel
-
 template <typename T>
 bool widens(const GramParams& params) {
-  return std::is_same_v<T, float> && params.m < kFewPositions * params.d;
+  return std::is_same_v<T, float> && has_few_positions(params);
 }
 
 int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -65,11 +63,13 @@ void channel_means(double* mean, const T* s, double* sums, const GramParams& par
 
 // ---------------------------------------------------------------- LAPACK
 
+/// Doubles of scratch that are enough for each of its functions here; int holds it, see
+/// kMostWassersteinChannels.
+int work_count(int d) { return 4 * d * d + 10 * d + 64; }
+
 /// The eigenvectors of the symmetric `a` replace it, values ascending. False where LAPACK gives up.
-bool eigen(double* a, double* values, int d, double* work, int64_t work_count, int* integers,
-           const Blas& blas) {
-  const int lwork = static_cast<int>(std::min<int64_t>(work_count, std::numeric_limits<int>::max())),
-            liwork = 3 + 5 * d;
+bool eigen(double* a, double* values, int d, double* work, int* integers, const Blas& blas) {
+  const int lwork = work_count(d), liwork = 3 + 5 * d;
   int info = 0;
   blas.dsyevd("V", "L", &d, a, &d, values, work, &lwork, integers, &liwork, &info, 1, 1);
   return info == 0;
@@ -78,7 +78,6 @@ bool eigen(double* a, double* values, int d, double* work, int64_t work_count, i
 /// What one problem needs, within its workspace.
 struct Scratch {
   // Doubles.
-  static int64_t work_count(int d) { return 4 * square(d) + 10 * int64_t{d} + 64; }
   static int64_t doubles(int d) { return 3 * square(d) + int64_t{d} + work_count(d); }
   static int64_t integers(int d) { return 8 * int64_t{d} + 3; }
   static int64_t bytes(int d) { return doubles(d) * 8 + integers(d) * static_cast<int64_t>(sizeof(int)); }
@@ -117,8 +116,7 @@ bool roots_by_eigenvalues(Scratch& scratch, const double* factor, double epsilon
   std::copy_n(scratch.a, square(d), scratch.b);
   blas.dtrmm("L", "L", "T", "N", &d, &d, &one, factor, &d, scratch.b, &d, 1, 1, 1, 1);
   blas.dtrmm("R", "L", "N", "N", &d, &d, &one, factor, &d, scratch.b, &d, 1, 1, 1, 1);
-  if (!eigen(scratch.b, scratch.roots, d, scratch.work, Scratch::work_count(d), scratch.indices, blas))
-    return false;
+  if (!eigen(scratch.b, scratch.roots, d, scratch.work, scratch.indices, blas)) return false;
   // None is smaller than epsilon squared but by rounding.
   for (int i = 0; i < d; ++i) scratch.roots[i] = std::sqrt(std::max(scratch.roots[i], epsilon * epsilon));
   return true;
@@ -135,8 +133,7 @@ bool roots_by_singular_values(Scratch& scratch, const double* factor, double eps
   if (info != 0) return false;
   for (int64_t col = 1; col < d; ++col) std::fill_n(x + col * d, col, 0.0);
   blas.dtrmm("L", "L", "T", "N", &d, &d, &one, factor, &d, x, &d, 1, 1, 1, 1);
-  const int lwork =
-      static_cast<int>(std::min<int64_t>(Scratch::work_count(d), std::numeric_limits<int>::max()));
+  const int lwork = work_count(d);
   blas.dgesdd("O", &d, &d, x, &d, scratch.roots, nullptr, &d, scratch.c, &d, scratch.work, &lwork,
               scratch.indices, &info, 1);
   for (int i = 0; i < d; ++i) scratch.roots[i] = std::max(scratch.roots[i], epsilon);
@@ -233,11 +230,10 @@ void wasserstein_prepare(double* target, const double* gram, const double* mean,
 
   // With the eigenvalues v and vectors V of C_s and v^1/2 V^T = Q R: C_s = R^T R. Cholesky's own algorithm
   // would stop at an eigenvalue that rounding has made negative.
-  std::vector<double> values(d), work(Scratch::work_count(d)), roots(square(d));
+  std::vector<double> values(d), work(static_cast<size_t>(work_count(d))), roots(square(d));
   std::vector<int> integers(Scratch::integers(d));
   if (!std::isfinite(target[Target::trace(d)]) ||
-      !eigen(factor, values.data(), d, work.data(), static_cast<int64_t>(work.size()), integers.data(),
-             blas)) {
+      !eigen(factor, values.data(), d, work.data(), integers.data(), blas)) {
     target[Target::trace(d)] = std::numeric_limits<double>::quiet_NaN();
     std::fill_n(factor, square(d), 0.0);
     return;
@@ -247,8 +243,7 @@ void wasserstein_prepare(double* target, const double* gram, const double* mean,
     for (int64_t j = 0; j < d; ++j) roots[j * d + i] = root * factor[i * d + j];
   }
   int info = 0;
-  const int lwork =
-      static_cast<int>(std::min<int64_t>(Scratch::work_count(d), std::numeric_limits<int>::max()));
+  const int lwork = work_count(d);
   blas.dgeqrf(&d, &d, roots.data(), &d, values.data(), work.data(), &lwork, &info);
   for (int64_t col = 0; col < d; ++col) {
     for (int64_t row = 0; row < d; ++row) factor[col * d + row] = row < col ? 0 : roots[row * d + col];

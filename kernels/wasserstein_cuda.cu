@@ -23,11 +23,10 @@ namespace {
 
 using Target = WassersteinTarget;
 
-constexpr int kTile = 32;             // channels of a block of channel_sums_kernel
-constexpr int kTileRows = 8;          // its threads for each
-constexpr int kMeanSlices = 128;      // of the positions, at most
-constexpr int64_t kSlice = 512;       // positions, at least
-constexpr int64_t kFewPositions = 4;  // to a channel: products in float64
+constexpr int kTile = 32;         // channels of a block of channel_sums_kernel
+constexpr int kTileRows = 8;      // its threads for each
+constexpr int kMeanSlices = 128;  // of the positions, at most
+constexpr int64_t kSlice = 512;   // positions, at least
 constexpr int64_t kAlignment = 256;
 constexpr double kSmallestRoot = 1e-8;  // of B / |B|; smaller ones count for less than float's rounding
 
@@ -73,7 +72,6 @@ __global__ void __launch_bounds__(kElementThreads) widen_kernel(double* wide, co
 }
 
 int mean_slices(int64_t m) { return static_cast<int>(std::clamp<int64_t>(m / kSlice, 1, kMeanSlices)); }
-bool widens(const GramParams& params) { return params.m < kFewPositions * params.d; }
 
 // ---------------------------------------------------------------- square roots
 
@@ -301,7 +299,7 @@ void solve(const WassersteinProblem& problem, const std::vector<Polynomial>& ste
 
 int64_t moments_workspace_bytes(const GramParams& params) {
   const int64_t sums = int64_t{mean_slices(params.m)} * params.d * 8;
-  return std::max(sums, widens(params) ? params.m * params.d * 8 : gram_workspace_bytes(params));
+  return std::max(sums, has_few_positions(params) ? params.m * params.d * 8 : gram_workspace_bytes(params));
 }
 
 void moments_forward(double* gram, double* mean, const float* s, void* workspace, const GramParams& params,
@@ -309,7 +307,7 @@ void moments_forward(double* gram, double* mean, const float* s, void* workspace
   const int d = params.d;
   if (d == 0 || params.m == 0) return;
   const double m = static_cast<double>(params.m);
-  if (widens(params)) {
+  if (has_few_positions(params)) {
     auto* const wide = static_cast<double*>(workspace);
     const int64_t count = params.m * d;
     launch(widen_kernel, dense_grid(count, 1), dim3(kElementThreads), 0, stream, wide, s, count);

@@ -16,55 +16,40 @@ using test::relative_l2;
 using test::WassersteinResult;
 using test::Workspace;
 
-WassersteinResult on_device(const std::vector<float>& s, const std::vector<double>& target,
-                            const GramParams& params, const BlasHandle& handle) {
-  const int d = params.d;
+using Buffers = test::WassersteinBuffers<DeviceBuffer, float>;
+
+void run(Buffers& buffers, const std::vector<float>& s, const std::vector<double>& target,
+         const GramParams& params, const BlasHandle& handle) {
   const DeviceBuffer<float> device_s(s);
   const DeviceBuffer<double> device_target(target);
-  Workspace workspace(cuda::wasserstein_workspace_bytes(d)), moments(cuda::moments_workspace_bytes(params));
-  DeviceBuffer<double> gram(int64_t{d} * d), mean(d), offset(d), loss(1), inner(1);
-  DeviceBuffer<float> difference(int64_t{d} * d);
-  cuda::moments_forward(gram.data(), mean.data(), device_s.data(), moments.data(), params, handle.blas(),
-                        Stream{});
-  CHECK(relative_l2(gram.values(), test::naive_gram(s, params)) <= 1e-6);
-  CHECK(relative_l2(mean.values(), test::naive_means(s, params)) <= 1e-12);
-  WassersteinProblem problem;
-  problem.loss = loss.data();
-  problem.inner = inner.data();
-  problem.difference = difference.data();
-  problem.offset = offset.data();
-  problem.gram = gram.data();
-  problem.mean = mean.data();
-  problem.target = device_target.data();
-  problem.workspace = workspace.data();
-  problem.d = d;
+  Workspace moments(cuda::moments_workspace_bytes(params));
+  cuda::moments_forward(buffers.gram.data(), buffers.mean.data(), device_s.data(), moments.data(), params,
+                        handle.blas(), Stream{});
+  const WassersteinProblem problem = buffers.problem(device_target.data());
   cuda::wasserstein_forward(&problem, 1, handle.blas(), Stream{});
-  CHECK((gram.intact() && mean.intact() && offset.intact() && loss.intact() && inner.intact()));
-  CHECK((difference.intact() && workspace.intact() && moments.intact()));
-  return {loss.value(), inner.value(), test::converted<double>(difference.values()), offset.values()};
+  CHECK((buffers.intact() && moments.intact()));
+}
+
+WassersteinResult on_device(const std::vector<float>& s, const std::vector<double>& target,
+                            const GramParams& params, const BlasHandle& handle) {
+  Buffers buffers(params.d, cuda::wasserstein_workspace_bytes(params.d));
+  run(buffers, s, target, params, handle);
+  CHECK(relative_l2(buffers.gram.values(), test::naive_gram(s, params)) <= 1e-6);
+  CHECK(relative_l2(buffers.mean.values(), test::naive_means(s, params)) <= 1e-12);
+  return buffers.result();
 }
 
 /// The CPU's, of the same values in float64.
 WassersteinResult on_host(const std::vector<float>& s, const std::vector<double>& target,
                           const GramParams& params) {
-  const int d = params.d;
+  test::WassersteinBuffers<test::GuardedBuffer, double> buffers(params.d,
+                                                                cpu::wasserstein_workspace_bytes(params.d));
   const std::vector<double> gram = test::naive_gram(s, params), mean = test::naive_means(s, params);
-  WassersteinResult result;
-  result.difference.resize(gram.size());
-  result.offset.resize(mean.size());
-  std::vector<double> workspace(static_cast<size_t>((cpu::wasserstein_workspace_bytes(d) + 7) / 8));
-  WassersteinProblem problem;
-  problem.loss = &result.loss;
-  problem.inner = &result.inner;
-  problem.difference = result.difference.data();
-  problem.offset = result.offset.data();
-  problem.gram = gram.data();
-  problem.mean = mean.data();
-  problem.target = target.data();
-  problem.workspace = workspace.data();
-  problem.d = d;
+  std::copy(gram.begin(), gram.end(), buffers.gram.data());
+  std::copy(mean.begin(), mean.end(), buffers.mean.data());
+  const WassersteinProblem problem = buffers.problem(target.data());
   cpu::wasserstein_forward<double>(&problem, 1, blas(), Stream{});
-  return result;
+  return buffers.result();
 }
 
 /// dW / dS * m / 2
@@ -106,18 +91,9 @@ TEST_CASE("cuda Wasserstein distance of what is not finite is not") {
   const std::vector<double> target = test::style_target(features<float>(50, 6, 2), params);
   std::vector<float> s = features<float>(50, 6, 1);
   s[17] = std::numeric_limits<float>::quiet_NaN();
-  const DeviceBuffer<float> device_s(s);
-  DeviceBuffer<double> gram(36), mean(6), offset(6), loss(1), inner(1);
-  const DeviceBuffer<double> device_target(target);
-  DeviceBuffer<float> difference(36);
-  Workspace workspace(cuda::wasserstein_workspace_bytes(6)), moments(cuda::moments_workspace_bytes(params));
-  cuda::moments_forward(gram.data(), mean.data(), device_s.data(), moments.data(), params, handle.blas(),
-                        Stream{});
-  WassersteinProblem problem = {loss.data(),          inner.data(),     difference.data(),
-                                offset.data(),        gram.data(),      mean.data(),
-                                device_target.data(), workspace.data(), 6};
-  cuda::wasserstein_forward(&problem, 1, handle.blas(), Stream{});
-  CHECK(std::isnan(loss.value()));
+  Buffers buffers(6, cuda::wasserstein_workspace_bytes(6));
+  run(buffers, s, target, params, handle);
+  CHECK(std::isnan(buffers.loss.value()));
 }
 
 }  // namespace swag

@@ -16,28 +16,25 @@ using test::relative_l2;
 using test::WassersteinResult;
 
 template <typename T>
+using Buffers = test::WassersteinBuffers<GuardedBuffer, T>;
+
+template <typename T>
+void sum_moments(Buffers<T>& buffers, const std::vector<T>& s, const GramParams& params, Stream stream) {
+  GuardedBuffer<char> workspace(cpu::moments_workspace_bytes<T>(params, stream));
+  cpu::moments_forward<T>(buffers.gram.data(), buffers.mean.data(), s.data(), workspace.data(), params,
+                          stream);
+  CHECK(workspace.intact());
+}
+
+template <typename T>
 WassersteinResult distance(const std::vector<T>& s, const std::vector<double>& target,
                            const GramParams& params, Stream stream = {}) {
-  const int64_t d = params.d;
-  GuardedBuffer<char> workspace(cpu::wasserstein_workspace_bytes(params.d)),
-      moments(cpu::moments_workspace_bytes<T>(params, stream));
-  GuardedBuffer<double> gram(d * d), mean(d), offset(d), loss(1), inner(1);
-  GuardedBuffer<T> difference(d * d);
-  cpu::moments_forward<T>(gram.data(), mean.data(), s.data(), moments.data(), params, stream);
-  WassersteinProblem problem;
-  problem.loss = loss.data();
-  problem.inner = inner.data();
-  problem.difference = difference.data();
-  problem.offset = offset.data();
-  problem.gram = gram.data();
-  problem.mean = mean.data();
-  problem.target = target.data();
-  problem.workspace = workspace.data();
-  problem.d = params.d;
+  Buffers<T> buffers(params.d, cpu::wasserstein_workspace_bytes(params.d));
+  sum_moments(buffers, s, params, stream);
+  const WassersteinProblem problem = buffers.problem(target.data());
   cpu::wasserstein_forward<T>(&problem, 1, blas(), stream);
-  CHECK((gram.intact() && mean.intact() && offset.intact() && loss.intact() && inner.intact()));
-  CHECK((difference.intact() && workspace.intact() && moments.intact()));
-  return {loss.values()[0], inner.values()[0], test::converted<double>(difference.values()), offset.values()};
+  CHECK(buffers.intact());
+  return buffers.result();
 }
 
 /// dW / dS by the way back.
@@ -138,11 +135,10 @@ TEST_CASE("the Wasserstein distance of floats is that of doubles, of few positio
 TEST_CASE("several taps side by side have what each has alone, with any number of threads") {
   ThreadPool pool(3);
   const Stream stream = cpu::stream_of(pool);
-  std::deque<GuardedBuffer<double>> memory;  // which cannot be moved
-  std::vector<std::vector<double>> grams, means, targets;
+  std::deque<Buffers<double>> taps;  // which cannot be moved
+  std::deque<std::vector<double>> targets;
   std::vector<WassersteinResult> alone;
   std::vector<WassersteinProblem> problems;
-  const auto piece = [&](int64_t count) { return memory.emplace_back(count).data(); };
   for (const test::WassersteinCase& shape : test::kWassersteinCases) {
     const int d = shape.d;
     const GramParams params{shape.m, d};
@@ -150,28 +146,15 @@ TEST_CASE("several taps side by side have what each has alone, with any number o
     targets.push_back(test::style_target(features<double>(shape.m_style, d, 2), {shape.m_style, d}));
     alone.push_back(distance(s, targets.back(), params));
     CHECK(alone.back().difference == distance(s, targets.back(), params, stream).difference);
-    WassersteinProblem problem;
-    problem.loss = piece(1);
-    problem.inner = piece(1);
-    problem.difference = piece(int64_t{d} * d);
-    problem.offset = piece(d);
-    double *gram = piece(int64_t{d} * d), *mean = piece(d);
-    GuardedBuffer<char> moments(cpu::moments_workspace_bytes<double>(params, stream));
-    cpu::moments_forward(gram, mean, s.data(), moments.data(), params, stream);
-    problem.gram = gram;
-    problem.mean = mean;
-    problem.workspace = piece((cpu::wasserstein_workspace_bytes(d) + 7) / 8);
-    problem.d = d;
-    problems.push_back(problem);
+    sum_moments(taps.emplace_back(d, cpu::wasserstein_workspace_bytes(d)), s, params, stream);
+    problems.push_back(taps.back().problem(targets.back().data()));
   }
-  for (size_t i = 0; i < problems.size(); ++i) problems[i].target = targets[i].data();
   cpu::wasserstein_forward<double>(problems.data(), static_cast<int>(problems.size()), blas(3), stream);
   for (size_t i = 0; i < problems.size(); ++i) {
-    CHECK(*problems[i].loss == alone[i].loss);
-    const auto* difference = static_cast<const double*>(problems[i].difference);
-    CHECK(std::vector<double>(difference, difference + alone[i].difference.size()) == alone[i].difference);
+    CHECK(taps[i].result().loss == alone[i].loss);
+    CHECK(taps[i].result().difference == alone[i].difference);
+    CHECK(taps[i].intact());
   }
-  for (const GuardedBuffer<double>& buffer : memory) CHECK(buffer.intact());
 }
 
 TEST_CASE_TEMPLATE("a style without variance has a distance", T, float, double) {

@@ -54,4 +54,36 @@ struct WassersteinResult {
   std::vector<double> difference, offset;
 };
 
+/// What a tap's problem needs, in the host's or the device's guarded buffers, for maps of T.
+template <template <typename> class Buffer, typename T>
+struct WassersteinBuffers {
+  WassersteinBuffers(int channels, int64_t workspace_bytes)
+      : d(channels),
+        gram(int64_t{channels} * channels),
+        mean(channels),
+        offset(channels),
+        loss(1),
+        inner(1),
+        difference(int64_t{channels} * channels),
+        workspace((workspace_bytes + 7) / 8) {}
+
+  WassersteinProblem problem(const double* target) {
+    return {loss.data(),   inner.data(),     difference.data(),
+            offset.data(), gram.data(),      mean.data(),
+            target,        workspace.data(), d};
+  }
+  WassersteinResult result() const {
+    return {loss.values()[0], inner.values()[0], converted<double>(difference.values()), offset.values()};
+  }
+  bool intact() const {
+    return gram.intact() && mean.intact() && offset.intact() && loss.intact() && inner.intact() &&
+           difference.intact() && workspace.intact();
+  }
+
+  int d;
+  Buffer<double> gram, mean, offset, loss, inner;
+  Buffer<T> difference;
+  Buffer<double> workspace;
+};
+
 }  // namespace swag::test
