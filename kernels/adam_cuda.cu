@@ -9,8 +9,14 @@ namespace {
 
 /// What is the same for all elements, in torch's order of operations.
 struct AdamFactors {
-  float step_size, root_correction, beta1, rest1, beta2, rest2, epsilon;
+  float root_correction, beta1, rest1, beta2, rest2, epsilon;
+  float step_size[3], lowest[3], highest[3];  // by channel
 };
+
+/// Of the channel of element i, without a table in local memory.
+__device__ __forceinline__ float of_channel(const float (&values)[3], int channel) {
+  return channel == 0 ? values[0] : channel == 1 ? values[1] : values[2];
+}
 
 /// A thread moves kWidth pixels' values and their moments: the whole step is one kernel.
 /// Grid: count / (256 kWidth) x block 256. No shared memory. Bound by bytes: 28 per element.
@@ -21,12 +27,17 @@ __global__ void __launch_bounds__(kElementThreads)
     Floats<kWidth> point = load_some<kWidth>(x, i, count, 0), first = load_some<kWidth>(m, i, count, 0),
                    second = load_some<kWidth>(v, i, count, 0);
     const Floats<kWidth> gradient = load_some<kWidth>(g, i, count, 0);
+    const int channel = static_cast<int>(i % 3);
 #pragma unroll
     for (int k = 0; k < kWidth; ++k) {
+      const int c = (channel + k) % 3;
       first.at[k] = factors.beta1 * first.at[k] + factors.rest1 * gradient.at[k];
       second.at[k] = factors.beta2 * second.at[k] + factors.rest2 * gradient.at[k] * gradient.at[k];
-      point.at[k] -=
-          factors.step_size * first.at[k] / (sqrtf(second.at[k]) / factors.root_correction + factors.epsilon);
+      const float step = of_channel(factors.step_size, c) * first.at[k] /
+                         (sqrtf(second.at[k]) / factors.root_correction + factors.epsilon);
+      const float next = point.at[k] - step, lowest = of_channel(factors.lowest, c),
+                  highest = of_channel(factors.highest, c);
+      point.at[k] = next < lowest ? lowest : next > highest ? highest : next;  // NaN stays
     }
     store_some(m, i, count, first);
     store_some(v, i, count, second);
@@ -44,7 +55,12 @@ void adam_step(float* x, float* m, float* v, const float* g, const AdamParams& p
   // Bias corrections are taken in double and folded into two factors.
   const double t = static_cast<double>(params.step);
   AdamFactors factors;
-  factors.step_size = static_cast<float>(params.learning_rate / (1 - std::pow(params.beta1, t)));
+  for (int c = 0; c < 3; ++c) {
+    factors.step_size[c] =
+        static_cast<float>(params.rates[c] * (params.learning_rate / (1 - std::pow(params.beta1, t))));
+    factors.lowest[c] = static_cast<float>(params.lowest[c]);
+    factors.highest[c] = static_cast<float>(params.highest[c]);
+  }
   factors.root_correction = static_cast<float>(std::sqrt(1 - std::pow(params.beta2, t)));
   factors.beta1 = static_cast<float>(params.beta1), factors.rest1 = static_cast<float>(1 - params.beta1);
   factors.beta2 = static_cast<float>(params.beta2), factors.rest2 = static_cast<float>(1 - params.beta2);

@@ -3,10 +3,10 @@
 //
 //   W = |mu_x - mu_s|^2 + tr C_x + tr C_s - 2 tr (C_s^1/2 C_x C_s^1/2)^1/2
 //
-// with C = S^T S / m - mu mu^T, and epsilon = 1e-6 tr(C_s) / d added to the diagonals of both: a map of fewer
-// positions than channels then has a gradient. With the factor C_s = L L^T and the eigenvalues l and vectors
-// U of L^T C_x L the last trace is the sum of sqrt(l), and P = L U l^-1/2 U^T L^T, the transport, carries one
-// Gaussian into the other: P C_x P = C_s. So
+// with C = S^T S / m - mu mu^T, and epsilon, 1e-6 tr(C_s) / d or more, added to the diagonals of both: a map
+// of fewer positions than channels then has a gradient. With the factor C_s = L L^T and the eigenvalues l and
+// vectors U of L^T C_x L the last trace is the sum of sqrt(l), and P = L U l^-1/2 U^T L^T, the transport,
+// carries one Gaussian into the other: P C_x P = C_s. So
 //
 //   dW / dS = 2 / m (S (I - P) + 1 offset^T),   offset = (mu_x - mu_s) - (I - P) mu_x
 //
@@ -71,7 +71,7 @@ void moments_forward(double* gram,     // (d, d), full and symmetric
 void wasserstein_prepare(double* target,      // (WassersteinTarget::count)
                          const double* gram,  // (d, d): S^T S / m of the style, or the mean of several
                          const double* mean,  // (d)
-                         int d, const Blas& blas);
+                         double least_epsilon, int d, const Blas& blas);
 
 /// Bytes of scratch for a tap of d channels.
 int64_t wasserstein_workspace_bytes(int d);

@@ -219,10 +219,11 @@ void moments_forward(double* gram, double* mean, const T* s, void* workspace, co
   channel_means(mean, s, static_cast<double*>(workspace), params, stream);
 }
 
-void wasserstein_prepare(double* target, const double* gram, const double* mean, int d, const Blas& blas) {
+void wasserstein_prepare(double* target, const double* gram, const double* mean, double least_epsilon, int d,
+                         const Blas& blas) {
   double* const factor = target + Target::factor(d);
   covariance(factor, gram, mean, 0, d);
-  const double epsilon = std::max(kEpsilon * trace(factor, d) / d, kLeast);
+  const double epsilon = std::max({kEpsilon * trace(factor, d) / d, least_epsilon, kLeast});
   for (int64_t i = 0; i < d; ++i) factor[i * d + i] += epsilon;
   target[Target::epsilon(d)] = epsilon;
   target[Target::trace(d)] = trace(factor, d);

@@ -10,6 +10,7 @@
 #include "kernels/gram.h"
 #include "kernels/lbfgs/lbfgs.h"
 #include "kernels/normalize.h"
+#include "kernels/pad.h"
 #include "kernels/pool2d.h"
 #include "kernels/relu.h"
 #include "kernels/resize.h"
@@ -78,6 +79,14 @@ LbfgsState<T> lbfgs_state(const LbfgsMemory& memory) {
   state.scalars = memory.scalars;
   state.count = memory.x.count();
   return state;
+}
+
+/// y is x with the same number of rows and columns on every side.
+inline PadParams pad_params(const Tensor& y, const Tensor& x) {
+  const PadParams params{x.shape.h, x.shape.w, x.shape.c, (y.shape.h - x.shape.h) / 2};
+  assert(y.dtype == x.dtype && y.dense() && x.dense() && params.pad >= 0);
+  assert((y.shape == Shape{params.h_out(), params.w_out(), x.shape.c}));
+  return params;
 }
 
 inline TotalVariationParams total_variation_params(const Tensor& x) {

@@ -119,6 +119,8 @@ class Backend {
   virtual void relu_backward(const Tensor& dx, const Tensor& dy, const uint32_t* mask) = 0;
   virtual void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) = 0;
   virtual void copy_channels(const Tensor& y, const Tensor& x) = 0;
+  virtual void pad_replicate_forward(const Tensor& y, const Tensor& x) = 0;  // dense; equally on all sides
+  virtual void pad_replicate_backward(const Tensor& dx, const Tensor& dy) = 0;
   virtual void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                                   const Pool2dParams& params) = 0;
   virtual void max_pool2d_backward(const Tensor& dx, const Tensor& dy, const uint8_t* position,
@@ -163,11 +165,13 @@ class Backend {
   virtual void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
                                      bool accumulate) = 0;
   virtual void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) = 0;
+  virtual void total_variation_nine_point(double* loss, const Tensor& dx, const Tensor& x, double factor) = 0;
 
   // Optimisers. Vectors are dense tensors of one shape; reports and norms are in the backend's memory.
   virtual void vector_norms(VectorNorms* norms, const Tensor& x) = 0;
   virtual void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
                          const AdamParams& params) = 0;
+  virtual void lerp(const Tensor& y, const Tensor& x, double weight) = 0;
   virtual int64_t lbfgs_workspace_bytes(int history, Shape shape, DType dtype) = 0;
   virtual void lbfgs_measure(GradientReport* report, const Tensor& gradient, const LbfgsMemory& memory,
                              const LbfgsMeasureParams& params) = 0;

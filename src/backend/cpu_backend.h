@@ -43,6 +43,8 @@ class CpuBackend final : public Backend {
   void relu_backward(const Tensor& dx, const Tensor& dy, const uint32_t* mask) override;
   void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) override;
   void copy_channels(const Tensor& y, const Tensor& x) override;
+  void pad_replicate_forward(const Tensor& y, const Tensor& x) override;
+  void pad_replicate_backward(const Tensor& dx, const Tensor& dy) override;
   void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                           const Pool2dParams& params) override;
   void max_pool2d_backward(const Tensor& dx, const Tensor& dy, const uint8_t* position,
@@ -83,9 +85,11 @@ class CpuBackend final : public Backend {
   void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
                              bool accumulate) override;
   void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) override;
+  void total_variation_nine_point(double* loss, const Tensor& dx, const Tensor& x, double factor) override;
   void vector_norms(VectorNorms* norms, const Tensor& x) override;
   void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
                  const AdamParams& params) override;
+  void lerp(const Tensor& y, const Tensor& x, double weight) override;
   int64_t lbfgs_workspace_bytes(int history, Shape shape, DType dtype) override;
   void lbfgs_measure(GradientReport* report, const Tensor& gradient, const LbfgsMemory& memory,
                      const LbfgsMeasureParams& params) override;

@@ -109,6 +109,20 @@ void CpuBackend::copy_channels(const Tensor& y, const Tensor& x) {
   });
 }
 
+void CpuBackend::pad_replicate_forward(const Tensor& y, const Tensor& x) {
+  dispatch(y.dtype, [&](auto t) {
+    using T = decltype(t);
+    cpu::pad_replicate_forward(y.as<T>(), x.as<T>(), pad_params(y, x), stream_);
+  });
+}
+
+void CpuBackend::pad_replicate_backward(const Tensor& dx, const Tensor& dy) {
+  dispatch(dx.dtype, [&](auto t) {
+    using T = decltype(t);
+    cpu::pad_replicate_backward(dx.as<T>(), dy.as<T>(), pad_params(dy, dx), stream_);
+  });
+}
+
 void CpuBackend::max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                                     const Pool2dParams& params) {
   assert(fits(y, x, params));

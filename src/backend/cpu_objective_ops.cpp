@@ -1,5 +1,6 @@
 // The CPU backend's ops of the objective and of the optimisers.
 #include "kernels/content_loss.h"
+#include "kernels/lerp.h"
 #include "src/backend/arguments.h"
 #include "src/backend/cpu_backend.h"
 #include "src/support/blas.h"
@@ -163,6 +164,14 @@ void CpuBackend::total_variation(double* loss, const Tensor& dx, const Tensor& x
   });
 }
 
+void CpuBackend::total_variation_nine_point(double* loss, const Tensor& dx, const Tensor& x, double factor) {
+  assert(same_dense(dx, x) && dx.data != x.data && is_picture(x));
+  dispatch(x.dtype, [&](auto t) {
+    using T = decltype(t);
+    cpu::total_variation_nine_point(loss, dx.as<T>(), x.as<T>(), factor, total_variation_params(x), stream_);
+  });
+}
+
 void CpuBackend::vector_norms(VectorNorms* norms, const Tensor& x) {
   assert(x.dense());
   dispatch(x.dtype, [&](auto t) {
@@ -177,6 +186,14 @@ void CpuBackend::adam_step(const Tensor& x, const Tensor& m, const Tensor& v, co
   dispatch(x.dtype, [&](auto t) {
     using T = decltype(t);
     cpu::adam_step(x.as<T>(), m.as<T>(), v.as<T>(), g.as<T>(), params, x.count(), stream_);
+  });
+}
+
+void CpuBackend::lerp(const Tensor& y, const Tensor& x, double weight) {
+  assert(same_dense(y, x));
+  dispatch(y.dtype, [&](auto t) {
+    using T = decltype(t);
+    cpu::lerp(y.as<T>(), static_cast<const T*>(x.data), weight, y.count(), stream_);
   });
 }
 

@@ -176,6 +176,15 @@ class CudaBackend final : public Backend {
       cuda::copy_channels(floats(y), floats(x), copy_channels_params(x, y), stream);
     });
   }
+  void pad_replicate_forward(const Tensor& y, const Tensor& x) override {
+    run(__func__,
+        [&](Stream stream) { cuda::pad_replicate_forward(floats(y), floats(x), pad_params(y, x), stream); });
+  }
+  void pad_replicate_backward(const Tensor& dx, const Tensor& dy) override {
+    run(__func__, [&](Stream stream) {
+      cuda::pad_replicate_backward(floats(dx), floats(dy), pad_params(dy, dx), stream);
+    });
+  }
   void normalize(const Tensor& y, const float* rgb) override {
     assert(is_picture(y));
     run(__func__, [&](Stream stream) { cuda::normalize(floats(y), rgb, y.pixels(), stream); });
@@ -333,6 +342,13 @@ class CudaBackend final : public Backend {
       cuda::total_variation(loss, floats(dx), floats(x), factor, scratch_, total_variation_params(x), stream);
     });
   }
+  void total_variation_nine_point(double* loss, const Tensor& dx, const Tensor& x, double factor) override {
+    assert(same_dense(dx, x) && dx.data != x.data && is_picture(x));
+    run(__func__, [&](Stream stream) {
+      cuda::total_variation_nine_point(loss, floats(dx), floats(x), factor, scratch_,
+                                       total_variation_params(x), stream);
+    });
+  }
 
   // ---------------------------------------------------------------- optimisers
 
@@ -346,6 +362,10 @@ class CudaBackend final : public Backend {
     run(__func__, [&](Stream stream) {
       cuda::adam_step(floats(x), floats(m), floats(v), floats(g), params, x.count(), stream);
     });
+  }
+  void lerp(const Tensor& y, const Tensor& x, double weight) override {
+    assert(same_dense(y, x));
+    run(__func__, [&](Stream stream) { cuda::lerp(floats(y), floats(x), weight, y.count(), stream); });
   }
   int64_t lbfgs_workspace_bytes(int history, Shape shape, DType) override {
     return cuda::lbfgs_workspace_bytes(history, shape.count());

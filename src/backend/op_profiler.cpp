@@ -156,6 +156,12 @@ class ProfiledBackend final : public Backend {
   void copy_channels(const Tensor& y, const Tensor& x) override {
     log_.run(map_work("copy_channels", y, 2), [&] { inner().copy_channels(y, x); });
   }
+  void pad_replicate_forward(const Tensor& y, const Tensor& x) override {
+    log_.run(map_work("pad_replicate_forward", y, 2), [&] { inner().pad_replicate_forward(y, x); });
+  }
+  void pad_replicate_backward(const Tensor& dx, const Tensor& dy) override {
+    log_.run(map_work("pad_replicate_backward", dy, 2), [&] { inner().pad_replicate_backward(dx, dy); });
+  }
   void normalize(const Tensor& y, const float* rgb) override {
     log_.run(map_work("normalize", y, 1, picture_bytes(y)), [&] { inner().normalize(y, rgb); });
   }
@@ -265,12 +271,19 @@ class ProfiledBackend final : public Backend {
   void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) override {
     log_.run(map_work("total_variation", dx, 3), [&] { inner().total_variation(loss, dx, x, factor); });
   }
+  void total_variation_nine_point(double* loss, const Tensor& dx, const Tensor& x, double factor) override {
+    log_.run(map_work("total_variation_nine_point", dx, 3),
+             [&] { inner().total_variation_nine_point(loss, dx, x, factor); });
+  }
   void vector_norms(VectorNorms* norms, const Tensor& x) override {
     log_.run(map_work("vector_norms", x, 1), [&] { inner().vector_norms(norms, x); });
   }
   void adam_step(const Tensor& x, const Tensor& m, const Tensor& v, const Tensor& g,
                  const AdamParams& params) override {
     log_.run(map_work("adam_step", x, 7), [&] { inner().adam_step(x, m, v, g, params); });
+  }
+  void lerp(const Tensor& y, const Tensor& x, double weight) override {
+    log_.run(map_work("lerp", y, 3), [&] { inner().lerp(y, x, weight); });
   }
   int64_t lbfgs_workspace_bytes(int history, Shape shape, DType dtype) override {
     return inner().lbfgs_workspace_bytes(history, shape, dtype);

@@ -1,5 +1,6 @@
 #include "src/optimizers/adam.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <string>
@@ -61,6 +62,9 @@ void Adam::tell(double /*loss*/, const GradientReport& report, const Tensor& gra
   params.beta1 = options_.beta1;
   params.beta2 = options_.beta2;
   params.epsilon = options_.epsilon;
+  std::copy(options_.units.begin(), options_.units.end(), params.rates);
+  std::copy(options_.lowest.begin(), options_.lowest.end(), params.lowest);
+  std::copy(options_.highest.begin(), options_.highest.end(), params.highest);
   params.step = ++steps_;
   backend_.adam_step(x_, m_, v_, gradient, params);
 }

@@ -1,14 +1,21 @@
-// Adam; the step itself is kernels/adam.h. torch.optim.Adam with its defaults but for the learning rate.
+// Adam; the step itself is kernels/adam.h. torch.optim.Adam with its defaults but for the learning rate,
+// and with bounds if they are wanted.
 //
 // Memory: 3 vectors of the image's size (point and two moments), allocated once.
 #pragma once
+#include <array>
+#include <cmath>
+
 #include "src/optimizers/optimizer.h"
 #include "src/optimizers/vectors.h"
 
 namespace swag {
 
 struct AdamOptions {
-  double learning_rate = 0.02;  // of normalised pixels; torch's 1e-3 is made for weights
+  double learning_rate = 0.02;  // torch's 1e-3 is made for weights
+  /// The unit of the rate in each of an image's three channels, and the bounds its values are kept in.
+  std::array<double, 3> units{1, 1, 1};
+  std::array<double, 3> lowest{-INFINITY, -INFINITY, -INFINITY}, highest{INFINITY, INFINITY, INFINITY};
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
 };

@@ -44,6 +44,7 @@ class Lbfgs : public Optimizer {
   static int64_t bytes(const LbfgsOptions& options, Backend& backend, DType dtype, Shape shape);
 
   const Tensor& ask() const override { return memory_.x; }
+  const Tensor& iterate() const override { return phase_ == Phase::kSearch ? memory_.start : memory_.x; }
   void measure(GradientReport* report, const Tensor& gradient) override;
   void tell(double loss, const GradientReport& report, const Tensor& gradient) override;
   bool in_line_search() const override { return in_line_search_; }

@@ -17,6 +17,9 @@ class Optimizer {
   /// The point at which loss and gradient are wanted next; dense, owned by the optimiser.
   virtual const Tensor& ask() const = 0;
 
+  /// The point that the last accepted step led to, or the start; never a trial point.
+  virtual const Tensor& iterate() const { return ask(); }
+
   /// Has the backend leave in `report`, one in its memory that was cleared once, what tell() must know of the
   /// gradient at ask(). Does not wait, and changes nothing that counts: an answer that is no good need not be
   /// told.

@@ -95,6 +95,13 @@ void check_network_ops(Backend& backend) {
   backend.batch_norm_backward(y.tensor, x.tensor, scale.tensor.data);
   CHECK(values_of<T>(backend, y) == std::vector<T>{2, -20, 6, -40, -10, 60, 14, -80});
 
+  const OwnedTensor wide(backend, DTypeOf<T>::value, {3, 4, 1}),
+      narrow = tensor_of<T>(backend, {1, 2, 1}, {1, 2});
+  backend.pad_replicate_forward(wide.tensor, narrow.tensor);
+  CHECK(values_of<T>(backend, wide) == std::vector<T>{1, 1, 2, 2, 1, 1, 2, 2, 1, 1, 2, 2});
+  backend.pad_replicate_backward(narrow.tensor, wide.tensor);
+  CHECK(values_of<T>(backend, narrow) == std::vector<T>{6, 12});
+
   Pool2dParams pool;
   pool.h = pool.w = pool.c = 2;
   pool.x_pitch = pool.y_pitch = 2;
@@ -174,6 +181,16 @@ void check_loss_ops(Backend& backend) {
   backend.total_variation(loss, ds.tensor, x.tensor, 0.5);
   CHECK(scalar(loss) == 8);
   CHECK(values_of<T>(backend, ds) == std::vector<T>{-2, -2, 2, 2});
+
+  // Two pixels that differ by 1 / deviation: 1 straight pair of 1 in every channel, and 2 along each of the
+  // diagonals above and below, which count 1/6 * 2 / (2 * 3).
+  const std::vector<T> values{
+      0, 0, 0, static_cast<T>(1 / 0.229), static_cast<T>(1 / 0.224), static_cast<T>(1 / 0.225)};
+  const OwnedTensor pixels = tensor_of<T>(backend, {1, 2, 3}, values), dpixels(backend, dtype, {1, 2, 3});
+  backend.zero(dpixels.tensor.data, dpixels.buffer.bytes());
+  backend.total_variation_nine_point(loss, dpixels.tensor, pixels.tensor, 1);
+  CHECK(scalar(loss) == doctest::Approx(3 * (2.0 / 3 + 4.0 / 18)).epsilon(1e-6));
+  CHECK(values_of<T>(backend, dpixels)[3] == doctest::Approx(2 * 0.229 * (2.0 / 3 + 4.0 / 18)).epsilon(1e-6));
 }
 
 /// The Wasserstein loss of covariance (1, 1)^T (1, 1) and means (2, 3), against variances 4 and 1 and means
@@ -252,6 +269,10 @@ void check_convolution_and_optimiser_ops(Backend& backend) {
   backend.adam_step(point.tensor, m.tensor, v.tensor, x.tensor, AdamParams{});
   const std::vector<double> stepped{-1.02, 2.02};  // the first step is the learning rate against the sign
   CHECK(worst_element(values_of<T>(backend, point), stepped) <= 1e-6);
+
+  const OwnedTensor average = tensor_of<T>(backend, shape, {1, 2});
+  backend.lerp(average.tensor, tensor_of<T>(backend, shape, {3, 2}).tensor, 0.5);
+  CHECK(values_of<T>(backend, average) == std::vector<T>{2, 2});
 }
 
 /// Two steps of L-BFGS on f = x^2 + 2 y^2 from (5, 7).

@@ -34,6 +34,11 @@ TEST_CASE("cuda adam_step agrees with the CPU on all sizes and addresses") {
       DeviceBuffer<float> device_x(x, shift), device_m(m, shift), device_v(v, shift);
       const DeviceBuffer<float> device_g(g, shift);
       AdamParams params;
+      for (int c = 0; c < 3; ++c) {
+        params.rates[c] = 1 + c;
+        params.lowest[c] = -0.9 + 0.1 * c;
+        params.highest[c] = 0.9 - 0.1 * c;
+      }
       for (params.step = 3; params.step < 6; ++params.step) {
         cpu::adam_step(x.data(), m.data(), v.data(), g.data(), params, count, Stream{});
         cuda::adam_step(device_x.data(), device_m.data(), device_v.data(), device_g.data(), params, count,

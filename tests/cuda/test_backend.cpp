@@ -152,23 +152,25 @@ TEST_CASE("on CUDA every way to lower a network gives the CPU's loss and gradien
   struct Case {
     bool average_pooling;
     LoweringOptions lowering;
+    bool replicated_edge = false;
   };
   const std::map<std::string, std::vector<std::string>> kLayers = {{"vgg11_bn", {"relu1_1", "relu3_1"}},
                                                                    {"resnet18", {"conv1", "layer2"}},
                                                                    {"concat", {"branch", "last"}}};
-  for (const Case& way :
-       {Case{false, {false, false}}, Case{true, {false, true}}, Case{false, {true, false}}}) {
+  for (const Case& way : {Case{false, {false, false}}, Case{true, {false, true}}, Case{false, {true, false}},
+                          Case{false, {}, true}}) {
     for (const std::string network : {"vgg11_bn", "resnet18", "concat"}) {
       CAPTURE(network);
       CAPTURE(way.lowering.fold_batch_norm);
       CAPTURE(way.lowering.fuse);
-      const auto model = test::splitmix_model(network, 3, way.average_pooling);
+      Model model = *test::splitmix_model(network, 3, way.average_pooling);
+      if (way.replicated_edge) model.graph = with_replicated_edge(model.graph);
       ObjectiveOptions options;
       options.tv_weight = 0.1;
       options.style_layers = kLayers.at(network);
       options.content_layers = {options.style_layers.back()};
-      const Lowered exact = evaluate(*cpu, DType::kFloat64, *model, options, way.lowering, nullptr);
-      const Lowered device = evaluate(*backend, DType::kFloat32, *model, options, way.lowering, &exact.signs);
+      const Lowered exact = evaluate(*cpu, DType::kFloat64, model, options, way.lowering, nullptr);
+      const Lowered device = evaluate(*backend, DType::kFloat32, model, options, way.lowering, &exact.signs);
       const double loss_error = std::abs(device.losses.total - exact.losses.total) / exact.losses.total;
       const double gradient_error = test::relative_l2(device.gradient, exact.gradient);
       CHECK_FALSE(!(loss_error <= 1e-4));

@@ -19,6 +19,16 @@ double total_variation(DeviceBuffer<float>& dx, const DeviceBuffer<float>& x, do
   return loss.value();
 }
 
+double nine_point(DeviceBuffer<float>& dx, const DeviceBuffer<float>& x, double factor,
+                  const TotalVariationParams& params) {
+  test::Workspace workspace(cuda::total_variation_workspace_bytes());
+  DeviceBuffer<double> loss(1);
+  cuda::total_variation_nine_point(loss.data(), dx.data(), x.data(), factor, workspace.data(), params,
+                                   Stream{});
+  CHECK((loss.intact() && dx.intact() && workspace.intact()));
+  return loss.value();
+}
+
 }  // namespace
 
 TEST_CASE("cuda total variation of a 2x2 image, and of a single pixel") {
@@ -56,6 +66,30 @@ TEST_CASE("cuda total variation agrees with the CPU on odd shapes") {
     CHECK(std::abs(loss - expected) <= 1e-12 * expected);
     CHECK(test::relative_l2(device_dx.values(), dx) <= 2e-7);
     CHECK(test::worst_element(device_dx.values(), dx) <= 4e-7);
+    CHECK(test::same_bytes(&loss, &second, 1));
+    CHECK(test::same_bytes(device_dx.values(), again.values()));
+  }
+}
+
+TEST_CASE("cuda nine-point total variation agrees with the CPU on odd shapes") {
+  REQUIRE_DEVICE();
+  for (const TotalVariationParams& params :
+       {TotalVariationParams{1, 1, 3}, TotalVariationParams{1, 7, 3}, TotalVariationParams{7, 1, 3},
+        TotalVariationParams{2, 2, 3}, TotalVariationParams{5, 301, 3}, TotalVariationParams{3, 3001, 3},
+        TotalVariationParams{1100, 2, 3}, TotalVariationParams{0, 4, 3}}) {
+    CAPTURE(params.h);
+    CAPTURE(params.w);
+    const int64_t count = int64_t{params.h} * params.w * 3;
+    const auto x = random_vector<float>(count, 1);
+    auto dx = random_vector<float>(count, 2);
+    const DeviceBuffer<float> device_x(x);
+    DeviceBuffer<float> device_dx(dx), again(dx);
+    double expected = 0;
+    cpu::total_variation_nine_point(&expected, dx.data(), x.data(), 0.7, params, Stream{});
+    const double loss = nine_point(device_dx, device_x, 0.7, params),
+                 second = nine_point(again, device_x, 0.7, params);
+    CHECK(std::abs(loss - expected) <= 1e-12 * expected);
+    CHECK(test::worst_element(device_dx.values(), dx) <= 2e-7);
     CHECK(test::same_bytes(&loss, &second, 1));
     CHECK(test::same_bytes(device_dx.values(), again.values()));
   }

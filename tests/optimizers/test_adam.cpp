@@ -69,6 +69,38 @@ TEST_CASE_TEMPLATE("adam_step does one step by hand", T, float, double) {
   CHECK((x.intact() && m.intact() && v.intact()));
 }
 
+TEST_CASE_TEMPLATE("adam_step knows a picture's three channels: their rates and bounds", T, float, double) {
+  constexpr int kCount = 2 * 48 + 5;  // beyond the tables' period
+  AdamParams params;
+  params.learning_rate = 0.5;
+  const double rates[3] = {1, 2, 4}, lowest[3] = {-9, 4.5, -9}, highest[3] = {9, 9, 1.5};
+  for (int c = 0; c < 3; ++c) {
+    params.rates[c] = rates[c];
+    params.lowest[c] = lowest[c];
+    params.highest[c] = highest[c];
+  }
+  // The first step is the rate against the gradient's sign.
+  GuardedBuffer<T> x(std::vector<T>(kCount, 5)), m(std::vector<T>(kCount, 0)), v(std::vector<T>(kCount, 0));
+  const std::vector<T> g(kCount, 3);
+  cpu::adam_step(x.data(), m.data(), v.data(), g.data(), params, kCount, Stream{});
+  int wrong = 0;
+  for (int i = 0; i < kCount; ++i) {
+    const double expected[3] = {4.5, 4.5, 1.5};  // as it comes, at the lowest (4), at the highest (3)
+    wrong += !(std::abs(static_cast<double>(x[i]) - expected[i % 3]) <= 1e-6);
+  }
+  CHECK(wrong == 0);
+  CHECK((x.intact() && m.intact() && v.intact()));
+}
+
+TEST_CASE("adam_step leaves NaN for the guard to see") {
+  AdamParams params;
+  for (int c = 0; c < 3; ++c) params.lowest[c] = -1, params.highest[c] = 1;
+  double x = 0, m = 0, v = 0;
+  const double g = std::nan("");
+  cpu::adam_step(&x, &m, &v, &g, params, 1, Stream{});
+  CHECK(std::isnan(x));
+}
+
 TEST_CASE("adam_step gives the same bytes whatever the number of threads, and stays in its vectors") {
   constexpr int64_t kCount = 50001;
   const auto start = test::random_vector<float>(kCount, 1), g = test::random_vector<float>(kCount, 2);
