@@ -74,9 +74,10 @@ typedef enum swag_smoothing {
 } swag_smoothing;
 
 typedef enum swag_loss {
-  SWAG_LOSS_PAPER = 0,   /* eq. (12) and (13) */
-  SWAG_LOSS_AUTHORS = 1, /* the authors' released code */
-  SWAG_LOSS_BALANCED = 2 /* dimensionless; the only one for several scales */
+  SWAG_LOSS_PAPER = 0,    /* eq. (12) and (13) */
+  SWAG_LOSS_AUTHORS = 1,  /* the authors' released code */
+  SWAG_LOSS_BALANCED = 2, /* dimensionless; this and the next are for several scales */
+  SWAG_LOSS_MSE = 3       /* mean squares, style layers' weights as shares: style-transfer-pytorch's */
 } swag_loss;
 
 /* What style is compared by; docs/objective.md has the formulas. */
@@ -84,6 +85,18 @@ typedef enum swag_style_loss {
   SWAG_STYLE_LOSS_GRAM = 0,       /* Gram matrices, eq. (1) */
   SWAG_STYLE_LOSS_WASSERSTEIN = 1 /* means and covariances: the squared Wasserstein-2 distance of Gaussians */
 } swag_style_loss;
+
+/* Between which pixels the total variation looks. */
+typedef enum swag_tv_stencil {
+  SWAG_TV_FIVE_POINT = 0, /* those above and beside each other, normalised as the network sees them */
+  SWAG_TV_NINE_POINT = 1  /* the diagonals too, of values from 0 to 1: style-transfer-pytorch's */
+} swag_tv_stencil;
+
+/* What the first convolution finds beyond the picture's edge. */
+typedef enum swag_padding {
+  SWAG_PADDING_ZEROS = 0,    /* torchvision's */
+  SWAG_PADDING_REPLICATE = 1 /* the edge again: torch's padding_mode="replicate" */
+} swag_padding;
 
 typedef enum swag_init { SWAG_INIT_CONTENT = 0, SWAG_INIT_RANDOM = 1, SWAG_INIT_IMAGE = 2 } swag_init;
 
@@ -153,10 +166,11 @@ typedef struct swag_options {
   double entropy;               /* in (0, 1), for temperature 0 */
   swag_init init;
   swag_optimizer optimizer;
-  double learning_rate;      /* of Adam and of plain L-BFGS, > 0; or 0: the customary 0.05 and 1 */
+  double learning_rate;      /* of Adam in a picture's values, which are 0 to 1, and of plain L-BFGS, > 0; or
+                              * 0: the customary 0.02 and 1 */
   int iterations;            /* optimiser steps per scale, >= 0 */
   int history;               /* of L-BFGS, 1 to 1000 */
-  int scales;                /* coarse to fine, 1 to 10; fewer when too small; see scale_factor */
+  int scales;                /* coarse to fine, 1 to 20; fewer when too small; see scale_factor */
   uint64_t seed;             /* of SWAG_INIT_RANDOM; models have one of their own */
   const char* device;        /* "cpu", "auto", "cuda", "cuda:1" */
   int threads;               /* of the CPU; 0: one per core */
@@ -169,6 +183,13 @@ typedef struct swag_options {
   swag_fit fit; /* of the content, and of an initial image */
   swag_style_loss style_loss;
   double scale_factor; /* the size of a scale relative to the one before, in (1, 16] */
+  double average;      /* decay of an exponential average of a scale's iterates, which is then what is shown,
+                        * in [0, 1); 0: the iterate of the lowest loss is */
+  swag_tv_stencil tv_stencil;
+  swag_padding padding;
+  int clamp;              /* not 0: Adam's steps end within [0, 1]; for Adam alone */
+  int initial_iterations; /* of the first scale; 0: as many as of the others */
+  int min_scale;          /* the longest side of the first scale in pixels, at least; 0: 96 */
 } swag_options;
 
 typedef struct swag_model swag_model;     /* a network and its weights */
@@ -180,9 +201,9 @@ SWAG_API const char* swag_status_text(swag_status status);
 /* The last failure of this thread, "" when there was none. Valid until the thread's next call. */
 SWAG_API const char* swag_last_error(void);
 
-/* The values of a preset: "default", "authors" or "gatys". Its strings are the library's and live as long as
- * it does. `struct_size` is set from the header compiled against: use the macro. Errors: SWAG_USAGE for an
- * unknown preset. */
+/* The values of a preset: "default", "authors", "gatys" or "crowson". Its strings are the library's and live
+ * as long as it does. `struct_size` is set from the header compiled against: use the macro. Errors:
+ * SWAG_USAGE for an unknown preset. */
 SWAG_API swag_status swag_options_init_sized(swag_options* options, size_t struct_size, const char* preset);
 #define swag_options_init(options, preset) swag_options_init_sized((options), sizeof(swag_options), (preset))
 

@@ -12,7 +12,9 @@ constexpr char kAsIs[] = "as-is";
 
 // The enums of swag.h and ours have the same values, so that they convert by a cast.
 static_assert(static_cast<int>(Smoothing::kScale) == SWAG_SMOOTHING_SCALE);
-static_assert(static_cast<int>(LossMode::kBalanced) == SWAG_LOSS_BALANCED);
+static_assert(static_cast<int>(LossMode::kMse) == SWAG_LOSS_MSE);
+static_assert(static_cast<int>(TvStencil::kNinePoint) == SWAG_TV_NINE_POINT);
+static_assert(static_cast<int>(Padding::kReplicate) == SWAG_PADDING_REPLICATE);
 static_assert(static_cast<int>(StyleLossKind::kWasserstein) == SWAG_STYLE_LOSS_WASSERSTEIN);
 static_assert(static_cast<int>(Init::kImage) == SWAG_INIT_IMAGE);
 static_assert(static_cast<int>(OptimizerKind::kAdam) == SWAG_ADAM);
@@ -85,6 +87,12 @@ ApiPreset api_preset(const Preset& preset) {
   to.history = from.history;
   to.scales = from.scales;
   to.scale_factor = from.scale_factor;
+  to.min_scale = from.min_scale;
+  to.initial_iterations = from.initial_iterations;
+  to.clamp = from.clamp ? 1 : 0;
+  to.average = from.average;
+  to.tv_stencil = static_cast<swag_tv_stencil>(objective.tv_stencil);
+  to.padding = static_cast<swag_padding>(from.padding);
   to.seed = from.seed;
   to.device = "cpu";
   to.precision = from.double_precision ? SWAG_DOUBLE : SWAG_SINGLE;
@@ -149,11 +157,12 @@ swag_options complete_options(const swag_options* options) {
 StylizeOptions stylize_options(const swag_options& from) {
   StylizeOptions to;
   ObjectiveOptions& objective = to.objective;
-  objective.loss = checked("loss", from.loss, LossMode::kBalanced);
+  objective.loss = checked("loss", from.loss, LossMode::kMse);
   objective.style_loss = checked("style-loss", from.style_loss, StyleLossKind::kWasserstein);
   objective.content_weight = from.content_weight;
   objective.style_weight = from.style_weight;
   objective.tv_weight = from.tv_weight;
+  objective.tv_stencil = checked("tv-stencil", from.tv_stencil, TvStencil::kNinePoint);
   objective.style_layers = parsed("style-layers", from.style_layers, parse_list);
   objective.style_layer_weights = parsed("style-layer-weights", from.style_layer_weights, weights);
   objective.content_layers = parsed("content-layers", from.content_layers, parse_list);
@@ -174,6 +183,11 @@ StylizeOptions stylize_options(const swag_options& from) {
   to.history = from.history;
   to.scales = from.scales;
   to.scale_factor = from.scale_factor;
+  if (from.min_scale != 0) to.min_scale = from.min_scale;
+  to.initial_iterations = from.initial_iterations;
+  to.clamp = from.clamp != 0;
+  to.average = from.average;
+  to.padding = checked("padding", from.padding, Padding::kReplicate);
   to.seed = from.seed;
   to.double_precision = checked("precision", from.precision, SWAG_DOUBLE) == SWAG_DOUBLE;
   to.conv = checked("conv", from.conv, Conv2dAlgorithm::kWinograd);

@@ -10,6 +10,7 @@
 #include "src/api/options.h"
 #include "src/cli/command.h"
 #include "src/cli/make_model.h"
+#include "src/run/plan.h"
 #include "src/support/error.h"
 #include "src/support/json.h"
 #include "src/support/printable.h"
@@ -46,10 +47,10 @@ std::optional<BenchRequest> parse_bench(Parser& parser, std::vector<std::string>
   parser.add_option("-s,--size", size, "Side of the square image [512]").type_name("N");
   parser.add_option("--repeat", repeat, "Evaluations that are timed [5]").type_name("N");
   parser.add_flag("--json", request.json, "An object a line, the last one the summary");
-  for (const char* name :
-       {"--network", "--pooling", "--weights", "--seed", "--loss", "--style-loss", "--tv-weight",
-        "--style-layers", "--content-layers", "--smoothing", "--smoothing-layers", "--temperature",
-        "--entropy", "--device", "--threads", "--precision", "--conv"}) {
+  for (const char* name : {"--network", "--pooling", "--weights", "--seed", "--loss", "--style-loss",
+                           "--tv-weight", "--tv-stencil", "--padding", "--style-layers", "--content-layers",
+                           "--smoothing", "--smoothing-layers", "--temperature", "--entropy", "--device",
+                           "--threads", "--precision", "--conv"}) {
     more.push_back(name);
   }
   const OptionSet options(parser, more);
@@ -106,7 +107,8 @@ int bench_network_command(const Arguments& arguments) {
   const std::optional<BenchRequest> request = parse_bench(parser, {}, arguments);
   if (!request) return 0;
   const StylizeOptions options = stylize_options(request->settings.options());
-  const Model model = make_model(request->settings);
+  Model model = make_model(request->settings);
+  model.graph = graph_for(model.graph, options);
   const auto backend = make_backend(request->settings.device, request->settings.api.threads);
   report(*request, bench_network(*backend, model, options, request->size, request->repeat));
   return 0;
@@ -210,7 +212,8 @@ int bench_ops_command(const Arguments& arguments) {
   const std::optional<BenchRequest> request = parse_bench(parser, {"--optimizer", "--history"}, arguments);
   if (!request) return 0;
   const StylizeOptions options = stylize_options(request->settings.options());
-  const Model model = make_model(request->settings);
+  Model model = make_model(request->settings);
+  model.graph = graph_for(model.graph, options);
   const auto backend = make_backend(request->settings.device, request->settings.api.threads);
   report(*request, bench_ops(*backend, model, options, request->size, request->repeat));
   return 0;

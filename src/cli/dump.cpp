@@ -11,6 +11,7 @@
 #include "src/cli/run_files.h"
 #include "src/cli/weights_search.h"
 #include "src/codecs/decode.h"
+#include "src/run/plan.h"
 #include "src/support/error.h"
 #include "src/weights/safetensors.h"
 
@@ -47,6 +48,8 @@ std::optional<DumpRequest> parse_dump(const Arguments& arguments) {
                                    "--content-weight",
                                    "--style-weight",
                                    "--tv-weight",
+                                   "--tv-stencil",
+                                   "--padding",
                                    "--style-layers",
                                    "--style-layer-weights",
                                    "--content-layers",
@@ -122,7 +125,8 @@ int dump_command(const Arguments& arguments) {
 
   const swag_options api = request->settings.options();
   const StylizeOptions options = stylize_options(api);
-  const Model model = make_model(request->settings);
+  Model model = make_model(request->settings);
+  model.graph = graph_for(model.graph, options);
   const auto backend = make_backend(request->settings.device, api.threads);
   std::vector<double> blend = options.style_blend;
   if (blend.empty()) blend.assign(styles.size(), 1.0);

@@ -1,4 +1,6 @@
 // The table of `swag run`'s options: what they are called, what they take and where it goes.
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "src/cli/settings.h"
@@ -138,17 +140,30 @@ void set_network(Settings& s, const std::string& name) {
   keep_known_layers(graph, s.smoothing_layers, nullptr);
 }
 
-/// Only the balanced loss compares from one scale to the next.
+/// Not every loss compares from one scale to the next.
 void set_loss(Settings& s, const std::string& name) {
   const LossMode loss = parse_loss(name);
   s.api.loss = static_cast<swag_loss>(loss);
-  if (loss != LossMode::kBalanced) s.api.scales = 1;
+  if (!is_size_free(loss)) s.api.scales = 1;
 }
 
 /// Another optimiser, another customary step.
 void set_optimizer(Settings& s, const std::string& name) {
   s.api.optimizer = static_cast<swag_optimizer>(parse_optimizer(name));
   s.api.learning_rate = 0;
+  if (s.api.optimizer != SWAG_ADAM) s.api.clamp = 0;
+}
+
+/// The first scale keeps its share.
+void set_iterations(Settings& s, const std::string& text) {
+  const int before = s.api.iterations, now = parse_integer(text, ranges::kIterations);
+  const double initial = before > 0 ? 1.0 * s.api.initial_iterations / before * now : 0;
+  s.api.initial_iterations = static_cast<int>(std::lround(std::min(initial, ranges::kIterations.high)));
+  s.api.iterations = now;
+}
+
+void set_clamp(Settings& s, const std::string& text) {
+  s.api.clamp = one_of(text, {"on", "off"}) == "on" ? 1 : 0;
 }
 
 void set_temperature(Settings& s, const std::string& text) {
@@ -205,6 +220,9 @@ std::vector<Option> network_options() {
          s.pooling = one_of(text, {"max", "avg", "auto"});
        },
        [](const Settings& s) { return Json(s.pooling); }},
+      choice("--padding", "zeros|replicate", kNetwork,
+             "Around the picture: replicate repeats its edge, and no frame is painted",
+             &swag_options::padding, parse_padding, name_of),
       {"--weights", "FILE|fitted|random|splitmix:SEED|auto", kNetwork,
        "auto: $SWAG_WEIGHTS, then NETWORK.safetensors in the folders of 'swag model list', then fitted for "
        "VGG and random for the others",
@@ -214,8 +232,9 @@ std::vector<Option> network_options() {
 
 std::vector<Option> weighing_options() {
   return {
-      {"--loss", "paper|authors|balanced", kWeighing,
-       "The paper's, its released code's, or the dimensionless one, which alone goes over several scales",
+      {"--loss", "paper|authors|balanced|mse", kWeighing,
+       "The paper's, its released code's, the dimensionless one, or plain mean squares; the last two go over "
+       "several scales",
        set_loss, [](const Settings& s) { return Json(name_of(static_cast<LossMode>(s.api.loss))); }},
       choice("--style-loss", "gram|wasserstein", kWeighing,
              "What style is compared by: Gram matrices, or means and covariances", &swag_options::style_loss,
@@ -226,6 +245,9 @@ std::vector<Option> weighing_options() {
              ranges::kWeight),
       number("--tv-weight", kWeighing, "Weight of the total variation: more, smoother",
              &swag_options::tv_weight, ranges::kWeight),
+      choice("--tv-stencil", "five-point|nine-point", kWeighing,
+             "Between which neighbours: nine-point is fair to slanted lines", &swag_options::tv_stencil,
+             parse_tv_stencil, name_of),
       layers("--style-layers", kWeighing, "Where style is compared; the network's own by default",
              &Settings::style_layers, &Settings::style_layer_weights),
       numbers("--style-layer-weights", kWeighing, "One for each style layer", &Settings::style_layer_weights),
@@ -254,10 +276,18 @@ std::vector<Option> optimisation_options() {
       {"--optimizer", "lbfgs|lbfgs-plain|adam", kOptimisation,
        "lbfgs-plain is torch's, without a line search", set_optimizer,
        [](const Settings& s) { return Json(name_of(static_cast<OptimizerKind>(s.api.optimizer))); }},
-      number("--learning-rate", kOptimisation, "Step of lbfgs-plain; adam's own is 0.05",
+      number("--learning-rate", kOptimisation,
+             "Step of lbfgs-plain, or of adam in a picture's values, 0 to 1: its own is 0.02",
              &swag_options::learning_rate, ranges::kLearningRate),
-      integer("-n,--iterations", kOptimisation, "Steps at each scale", &swag_options::iterations,
-              ranges::kIterations),
+      {"-n,--iterations", "N", kOptimisation, "Steps at each scale", set_iterations,
+       [](const Settings& s) { return Json(s.api.iterations); }},
+      integer("--initial-iterations", kOptimisation, "Steps at the first scale; 0: as at the others",
+              &swag_options::initial_iterations, ranges::kIterations),
+      {"--clamp", "on|off", kOptimisation, "Keep adam's steps within what a picture can show", set_clamp,
+       [](const Settings& s) { return Json(s.api.clamp ? "on" : "off"); }},
+      number("--average", kOptimisation,
+             "Show an exponential average of the steps with this decay, 0.99 say; 0: the best step",
+             &swag_options::average, ranges::kAverage),
       integer("--history", kOptimisation, "Steps that L-BFGS remembers", &swag_options::history,
               ranges::kHistory),
       integer("--scales", kOptimisation, "From coarse to fine; fewer where the first would be too small",
@@ -265,6 +295,8 @@ std::vector<Option> optimisation_options() {
       number("--scale-factor", kOptimisation,
              "Size of each scale relative to the one before: 1.41 has twice as many on the way as 2",
              &swag_options::scale_factor, ranges::kScaleFactor),
+      integer("--min-scale", kOptimisation, "Longest side of the first scale in pixels, at least",
+              &swag_options::min_scale, ranges::kMinScale),
   };
 }
 

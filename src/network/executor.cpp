@@ -70,6 +70,7 @@ void Executor::run_forward(int index) {
   const ProfileRange range(backend, name_of(step));
   switch (step.op) {
     case Op::kInput: break;
+    case Op::kPad: backend.pad_replicate_forward(y, x); break;
     case Op::kConv2d: {
       ForwardEpilogue epilogue;
       epilogue.bias = parameters.bias.data();
@@ -145,6 +146,12 @@ void Executor::run_backward(const Action& action, const Seed& seed) {
       } else {
         backend.avg_pool2d_backward(dx, from, params);
       }
+      if (action.accumulate) backend.add_forward(to, to, dx);
+      break;
+    }
+    case Act::kPad: {
+      const Tensor dx = action.accumulate ? tensor({action.scratch, 0, to.shape.c}, action.to) : to;
+      backend.pad_replicate_backward(dx, from);
       if (action.accumulate) backend.add_forward(to, to, dx);
       break;
     }

@@ -9,6 +9,7 @@ namespace swag {
 const char* op_name(Op op) {
   switch (op) {
     case Op::kInput: return "input";
+    case Op::kPad: return "pad";
     case Op::kConv2d: return "conv2d";
     case Op::kBatchNorm: return "batch_norm";
     case Op::kRelu: return "relu";
@@ -53,7 +54,10 @@ std::vector<Shape> Graph::shapes(int h, int w, int last) const {
       const Shape& x = result[node.inputs[0]];
       shape.h = x.h;
       shape.w = x.w;
-      if (node.op == Op::kConv2d) {
+      if (node.op == Op::kPad) {
+        shape.h += 2 * node.pad;
+        shape.w += 2 * node.pad;
+      } else if (node.op == Op::kConv2d) {
         Conv2dParams params;
         params.layer = node.conv;
         params.h = x.h;
@@ -159,6 +163,29 @@ void Graph::state_batch_norm(const std::string& name, int channels, bool used) {
 void Graph::state_linear(const std::string& name, int in, int out) {
   state.push_back({name + ".weight", {out, in}, false});
   state.push_back({name + ".bias", {out}, false});
+}
+
+// ---------------------------------------------------------------- edges
+
+Graph with_replicated_edge(Graph graph) {
+  Node pad;
+  pad.op = Op::kPad;
+  pad.inputs = {0};
+  pad.channels = graph.nodes[0].channels;
+  for (Node& node : graph.nodes) {
+    for (int& input : node.inputs) {
+      if (input > 0) {
+        ++input;  // the new node stands behind the picture
+      } else if (node.op == Op::kConv2d && node.conv.pad_h > 0 && node.conv.pad_h == node.conv.pad_w &&
+                 (pad.pad == 0 || pad.pad == node.conv.pad_h)) {
+        pad.pad = node.conv.pad_h;
+        node.conv.pad_h = node.conv.pad_w = 0;
+        input = 1;
+      }
+    }
+  }
+  graph.nodes.insert(graph.nodes.begin() + 1, pad);
+  return graph;
 }
 
 // ---------------------------------------------------------------- the list of networks

@@ -11,7 +11,7 @@
 
 namespace swag {
 
-enum class Op { kInput, kConv2d, kBatchNorm, kRelu, kAdd, kConcat, kMaxPool, kAvgPool };
+enum class Op { kInput, kPad, kConv2d, kBatchNorm, kRelu, kAdd, kConcat, kMaxPool, kAvgPool };
 
 const char* op_name(Op op);
 
@@ -28,6 +28,7 @@ struct Node {
   Conv2dLayer conv;         // kConv2d
   bool bias = false;        // kConv2d: whether it has a bias parameter
   PoolWindow pool;          // kMaxPool, kAvgPool
+  int pad = 0;              // kPad: rows and columns on every side, copies of the edge
   int channels = 0;         // of the output
   std::string tap;          // canonical tap name, empty for values that have none
 };
@@ -90,6 +91,10 @@ Graph make_resnet(const std::string& name, bool average_pooling);
 /// The graph of a network by torchvision's function name. `average_pooling` puts average pools in place of
 /// the max pools. Throws Error(kUsage) that lists the names.
 Graph make_network(const std::string& name, bool average_pooling = false);
+
+/// The same network with its first convolution on a picture whose edge is repeated around it, not on zeros:
+/// torch's padding_mode="replicate" there. Nodes move, taps and weights keep their names.
+Graph with_replicated_edge(Graph graph);
 
 std::vector<std::string> network_names();
 

@@ -30,6 +30,7 @@ double ContentLoss::factor(LossMode mode, double weight, double k) const {
   switch (mode) {
     case LossMode::kPaper: return weight * k2 / 2;
     case LossMode::kAuthors: return weight * k2 / count;
+    case LossMode::kMse: return weight / count;
     case LossMode::kBalanced: break;
   }
   return weight / (count * variance_);

@@ -55,6 +55,7 @@ double GramLoss::factor(LossMode mode, double weight, double k) const {
   switch (mode) {
     case LossMode::kPaper: return weight * k4 / (4 * d * d);
     case LossMode::kAuthors: return weight * k4 / (d * d * d * d);
+    case LossMode::kMse: return weight / (d * d);
     case LossMode::kBalanced: break;
   }
   return weight / (d * d * target_mean_square_);

@@ -28,7 +28,7 @@ Objective::Objective(Backend& backend, const Graph& graph, DType dtype, const Ob
                                       tap.name + " has " + std::to_string(channels) +
                                       "; name others with --style-layers");
     }
-    states_.back().style = make_style_loss(options.style_loss, backend, dtype);
+    states_.back().style = make_style_loss(options.style_loss, options.loss, backend, dtype);
     ++style_taps_;
     style_weight_sum_ += tap.style_weight;
   }
@@ -170,7 +170,12 @@ void Objective::add_image_gradient(const Tensor& x, const Tensor& dx, int64_t vi
   tv_count_ = static_cast<double>(visible_pixels * x.shape.c);
   if (options_.tv_weight == 0) return;
   double* loss = arena_->at<double>(scalars_) + scalar_count() - 1;
-  backend_->total_variation(loss, dx, x, options_.tv_weight / tv_count_);
+  const double factor = options_.tv_weight / tv_count_;
+  if (options_.tv_stencil == TvStencil::kNinePoint) {
+    backend_->total_variation_nine_point(loss, dx, x, factor);
+  } else {
+    backend_->total_variation(loss, dx, x, factor);
+  }
 }
 
 GradientReport* Objective::report() const {
@@ -190,7 +195,7 @@ LossValues Objective::losses(GradientReport* report) const {
     if (tap.style < 0) continue;
     const double share = style_factor(static_cast<int>(t)) * sums[kStyleSum];
     values.style += share;
-    const double equal = options_.loss == LossMode::kBalanced ? style_weight_sum_ / style_taps_ : 1.0;
+    const double equal = shares() ? style_weight_sum_ / style_taps_ : 1.0;
     values.style_taps[tap.style] = tap.style_weight > 0 ? share / tap.style_weight * equal : 0.0;
   }
   if (options_.tv_weight > 0) values.tv = all[scalar_count() - 1] / tv_count_;
@@ -208,8 +213,7 @@ double Objective::k(int t) const {
 
 double Objective::style_factor(int t) const {
   const double weight = taps_[t].style_weight;
-  const bool balanced = options_.loss == LossMode::kBalanced;
-  return states_[t].style->factor(options_.loss, balanced ? weight / style_weight_sum_ : weight, k(t));
+  return states_[t].style->factor(options_.loss, shares() ? weight / style_weight_sum_ : weight, k(t));
 }
 
 double Objective::content_factor(int t) const {

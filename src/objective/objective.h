@@ -9,9 +9,10 @@
 //   paper     k^2 / 2 sum (S_x - S_c)^2         w_l k^4 / (4 d^2) ||A_x - A_s||_F^2       eq. (12), (13)
 //   authors   k^2 mean (S_x - S_c)^2            w_l k^4 / d^2 mean (A_x - A_s)^2          their code
 //   balanced  mean (S_x - S_c)^2 / var(S_c)     w_l / sum(w) mean (A_x - A_s)^2 / mean A_s^2
+//   mse       mean (S_x - S_c)^2                w_l / sum(w) mean (A_x - A_s)^2
 //
-// By Wasserstein distances W the style is, for paper and authors, w_l k^2 / d W, and for balanced
-// w_l / sum(w) W / (|mu_s|^2 + tr C_s).
+// By Wasserstein distances W the style is, for paper and authors, w_l k^2 / d W, for balanced
+// w_l / sum(w) W / (|mu_s|^2 + tr C_s), and for mse w_l / sum(w) W / d, style-transfer-pytorch's.
 //
 //   total = content_weight * content (the weighted mean of the content taps) + style_weight * sum of style
 //         + tv_weight * mean squared difference of neighbouring pixels
@@ -95,6 +96,8 @@ class Objective {
     int statistics = -1;  // of the softmax over the layer; arena piece
   };
 
+  /// Whether the style taps' weights count as shares of their sum.
+  bool shares() const { return is_size_free(options_.loss); }
   double style_factor(int tap) const;    // of the style sum in this tap's share of the loss, w_l included
   double content_factor(int tap) const;  // of the content sum in the content loss
   double k(int tap) const;

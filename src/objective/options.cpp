@@ -10,10 +10,14 @@ constexpr Named<Smoothing> kSmoothings[] = {{Smoothing::kNone, "none"},
                                             {Smoothing::kSoftmax, "softmax"},
                                             {Smoothing::kChannel, "channel"},
                                             {Smoothing::kScale, "scale"}};
-constexpr Named<LossMode> kLosses[] = {
-    {LossMode::kPaper, "paper"}, {LossMode::kAuthors, "authors"}, {LossMode::kBalanced, "balanced"}};
+constexpr Named<LossMode> kLosses[] = {{LossMode::kPaper, "paper"},
+                                       {LossMode::kAuthors, "authors"},
+                                       {LossMode::kBalanced, "balanced"},
+                                       {LossMode::kMse, "mse"}};
 constexpr Named<StyleLossKind> kStyleLosses[] = {{StyleLossKind::kGram, "gram"},
                                                  {StyleLossKind::kWasserstein, "wasserstein"}};
+constexpr Named<TvStencil> kTvStencils[] = {{TvStencil::kFivePoint, "five-point"},
+                                            {TvStencil::kNinePoint, "nine-point"}};
 
 }  // namespace
 
@@ -39,8 +43,10 @@ void ObjectiveOptions::validate() const {
 const char* name_of(Smoothing value) { return name_in(kSmoothings, value); }
 const char* name_of(LossMode value) { return name_in(kLosses, value); }
 const char* name_of(StyleLossKind value) { return name_in(kStyleLosses, value); }
+const char* name_of(TvStencil value) { return name_in(kTvStencils, value); }
 Smoothing parse_smoothing(const std::string& name) { return value_in(kSmoothings, name); }
 LossMode parse_loss(const std::string& name) { return value_in(kLosses, name); }
 StyleLossKind parse_style_loss(const std::string& name) { return value_in(kStyleLosses, name); }
+TvStencil parse_tv_stencil(const std::string& name) { return value_in(kTvStencils, name); }
 
 }  // namespace swag

@@ -8,8 +8,12 @@
 namespace swag {
 
 enum class Smoothing { kNone, kSoftmax, kChannel, kScale };
-enum class LossMode { kPaper, kAuthors, kBalanced };
+enum class LossMode { kPaper, kAuthors, kBalanced, kMse };
 enum class StyleLossKind { kGram, kWasserstein };
+enum class TvStencil { kFivePoint, kNinePoint };
+
+/// Whether a loss says the same at every size of an image, so that one may go from coarse to fine.
+inline bool is_size_free(LossMode loss) { return loss == LossMode::kBalanced || loss == LossMode::kMse; }
 
 /// What the loss `balanced` divides by is this at least.
 constexpr double kDenominatorFloor = 1e-30;
@@ -27,7 +31,8 @@ struct ObjectiveOptions {
   StyleLossKind style_loss = StyleLossKind::kGram;
   double content_weight = 1;
   double style_weight = 10;
-  double tv_weight = 0;                       // of the mean squared difference of neighbouring pixels
+  double tv_weight = 0;  // of the mean squared difference of neighbouring pixels
+  TvStencil tv_stencil = TvStencil::kFivePoint;
   std::vector<std::string> style_layers;      // empty: the network's
   std::vector<double> style_layer_weights;    // empty: 1 each
   std::vector<std::string> content_layers;    // empty: the network's
@@ -45,8 +50,10 @@ struct ObjectiveOptions {
 const char* name_of(Smoothing value);
 const char* name_of(LossMode value);
 const char* name_of(StyleLossKind value);
+const char* name_of(TvStencil value);
 Smoothing parse_smoothing(const std::string& name);
 LossMode parse_loss(const std::string& name);
 StyleLossKind parse_style_loss(const std::string& name);
+TvStencil parse_tv_stencil(const std::string& name);
 
 }  // namespace swag

@@ -8,8 +8,11 @@
 
 namespace swag {
 
-std::unique_ptr<StyleLoss> make_style_loss(StyleLossKind kind, Backend& backend, DType dtype) {
-  if (kind == StyleLossKind::kWasserstein) return std::make_unique<WassersteinLoss>(backend, dtype);
+std::unique_ptr<StyleLoss> make_style_loss(StyleLossKind kind, LossMode mode, Backend& backend, DType dtype) {
+  constexpr double kMseEpsilon = 1e-4;  // style-transfer-pytorch's
+  if (kind == StyleLossKind::kWasserstein) {
+    return std::make_unique<WassersteinLoss>(backend, dtype, mode == LossMode::kMse ? kMseEpsilon : 0);
+  }
   return std::make_unique<GramLoss>(backend, dtype);
 }
 

@@ -35,7 +35,7 @@ class StyleLoss {
   virtual double backward(const Tensor& ds, const Tensor& s, double scale, bool accumulate,
                           const Arena& arena, void* workspace) const = 0;
 
-  /// Of the sum in the loss: `weight` is the tap's, of `balanced` its share; k as in objective.h.
+  /// Of the sum in the loss: `weight` is the tap's, of `balanced` and `mse` its share; k as in objective.h.
   virtual double factor(LossMode mode, double weight, double k) const = 0;
 
   /// ||G||_F, largest entry and trace of the last Gram matrix: G = m A.
@@ -45,7 +45,7 @@ class StyleLoss {
   virtual Statistics statistics(const Arena& arena) const = 0;
 };
 
-std::unique_ptr<StyleLoss> make_style_loss(StyleLossKind kind, Backend& backend, DType dtype);
+std::unique_ptr<StyleLoss> make_style_loss(StyleLossKind kind, LossMode mode, Backend& backend, DType dtype);
 
 /// Of A = G / m of maps of this shape, in the backend's memory.
 StyleLoss::Statistics gram_statistics(Backend& backend, const double* a, Shape shape);

@@ -36,7 +36,7 @@ void WassersteinLoss::plan(ArenaPlan& plan, Shape shape) {
   difference_ = plan.add_permanent(d * d * size_of(dtype_));
   offset_ = plan.add_permanent(d * 8);
   scratch_ = plan.add_permanent(backend_->wasserstein_workspace_bytes(shape.c));
-  if (!gram_s_.empty()) target_ = uploaded(*backend_, wasserstein_target(gram_s_, mean_s_));
+  if (!gram_s_.empty()) target_ = uploaded(*backend_, wasserstein_target(gram_s_, mean_s_, least_epsilon_));
 }
 
 int64_t WassersteinLoss::workspace_bytes(Shape shape) const {
@@ -73,8 +73,13 @@ double WassersteinLoss::backward(const Tensor& ds, const Tensor& s, double scale
 }
 
 double WassersteinLoss::factor(LossMode mode, double weight, double k) const {
-  if (mode == LossMode::kBalanced) return weight / scale_;
-  return weight * k * k / shape_.c;
+  switch (mode) {
+    case LossMode::kPaper:
+    case LossMode::kAuthors: return weight * k * k / shape_.c;
+    case LossMode::kMse: return weight / shape_.c;
+    case LossMode::kBalanced: break;
+  }
+  return weight / scale_;
 }
 
 }  // namespace swag

@@ -8,7 +8,8 @@ namespace swag {
 
 class WassersteinLoss final : public StyleLoss {
  public:
-  WassersteinLoss(Backend& backend, DType dtype) : backend_(&backend), dtype_(dtype) {}
+  WassersteinLoss(Backend& backend, DType dtype, double least_epsilon)
+      : backend_(&backend), dtype_(dtype), least_epsilon_(least_epsilon) {}
 
   void add_target(const Tensor& s, double weight) override;
   int64_t target_bytes(int d) const override { return 2 * int64_t{d} * d * 8; }  // the moments, on the host
@@ -29,6 +30,7 @@ class WassersteinLoss final : public StyleLoss {
  private:
   Backend* backend_;
   DType dtype_;
+  double least_epsilon_;                 // see kernels/wasserstein.h
   Shape shape_;                          // of the image's map
   std::vector<double> gram_s_, mean_s_;  // of the styles, by weight: (d, d), (d)
   Buffer target_;                        // a WassersteinTarget

@@ -136,7 +136,8 @@ Size with_longest(Size size, int longest) {
 int64_t run_bytes(const PreparedNetwork& network, const StylizeOptions& options, Size output,
                   const std::vector<Size>& styles, bool alpha) {
   const Needs needs(network, options, alpha);
-  int64_t images = 2 * needs.of_pixels(output);  // the content's and the best one
+  const int own = options.average > 0 ? 3 : 2;  // the content's, the best one, the average
+  int64_t images = own * needs.of_pixels(output);
   int64_t host = int64_t{output.h} * output.w * kHostPixel;
   for (const Size& size : styles) {
     images += needs.of_pixels(size);

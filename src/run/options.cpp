@@ -14,6 +14,7 @@ constexpr Named<Init> kInits[] = {
 constexpr Named<OptimizerKind> kOptimizers[] = {{OptimizerKind::kLbfgs, "lbfgs"},
                                                 {OptimizerKind::kLbfgsPlain, "lbfgs-plain"},
                                                 {OptimizerKind::kAdam, "adam"}};
+constexpr Named<Padding> kPaddings[] = {{Padding::kZeros, "zeros"}, {Padding::kReplicate, "replicate"}};
 constexpr Named<Conv2dAlgorithm> kConvs[] = {{Conv2dAlgorithm::kAuto, "auto"},
                                              {Conv2dAlgorithm::kDirect, "direct"},
                                              {Conv2dAlgorithm::kWinograd, "winograd"}};
@@ -82,6 +83,38 @@ Preset gatys_preset() {
   return preset;
 }
 
+/// crowsonkb/style-transfer-pytorch, objective and schedule.
+Preset crowson_preset() {
+  Preset preset;
+  preset.name = "crowson";
+  preset.summary = "style-transfer-pytorch's: Wasserstein distances, Adam, many scales; for trained weights";
+  preset.network = "vgg19";
+  preset.average_pooling = false;
+  StylizeOptions& options = preset.options;
+  options.size = parse_size("512");
+  options.optimizer = OptimizerKind::kAdam;
+  options.learning_rate = 0.02;
+  options.clamp = true;
+  options.average = 0.99;
+  options.iterations = 500;
+  options.initial_iterations = 1000;
+  options.scales = 20;
+  options.scale_factor = 1.4142135623730951;
+  options.min_scale = 128;
+  options.padding = Padding::kReplicate;
+  ObjectiveOptions& objective = options.objective;
+  objective.loss = LossMode::kMse;
+  objective.style_loss = StyleLossKind::kWasserstein;
+  objective.content_weight = 0.015;
+  objective.style_weight = 1;
+  objective.tv_weight = 2;
+  objective.tv_stencil = TvStencil::kNinePoint;
+  objective.style_layers = {"relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"};
+  objective.style_layer_weights = {256, 64, 16, 4, 1};
+  objective.content_layers = {"relu4_2"};
+  return preset;
+}
+
 }  // namespace
 
 void StylizeOptions::validate() const {
@@ -90,10 +123,17 @@ void StylizeOptions::validate() const {
   check_weights("style-blend", style_blend, 0, ranges::kWeight);
   check_option("learning-rate", learning_rate, ranges::kLearningRate);
   check_option("iterations", iterations, ranges::kIterations);
+  check_option("initial-iterations", initial_iterations, ranges::kIterations);
+  check_option("average", average, ranges::kAverage);
+  if (clamp && optimizer != OptimizerKind::kAdam) {
+    refuse_option("clamp", std::string("'on' is for the optimiser adam, not for '") + name_of(optimizer) +
+                               "', whose steps a bound would make wrong");
+  }
   check_option("history", history, ranges::kHistory);
   check_option("scales", scales, ranges::kScales);
   check_option("scale-factor", scale_factor, ranges::kScaleFactor);
-  if (resize && scales > 1 && objective.loss != LossMode::kBalanced) {
+  check_option("min-scale", min_scale, ranges::kMinScale);
+  if (resize && scales > 1 && !is_size_free(objective.loss)) {
     refuse_option(
         "scales",
         std::string("the loss '") + name_of(objective.loss) +
@@ -104,7 +144,7 @@ void StylizeOptions::validate() const {
 const std::vector<Preset>& presets() {
   // Never destroyed: at exit a program may still call the library.
   static const auto& kPresets =
-      *new const std::vector<Preset>{default_preset(), authors_preset(), gatys_preset()};
+      *new const std::vector<Preset>{default_preset(), authors_preset(), gatys_preset(), crowson_preset()};
   return kPresets;
 }
 
@@ -120,13 +160,15 @@ const Preset& find_preset(const std::string& name) {
 const char* name_of(Fit value) { return name_in(kFits, value); }
 const char* name_of(Init value) { return name_in(kInits, value); }
 const char* name_of(OptimizerKind value) { return name_in(kOptimizers, value); }
+const char* name_of(Padding value) { return name_in(kPaddings, value); }
 const char* name_of(Conv2dAlgorithm value) { return name_in(kConvs, value); }
 
 Fit parse_fit(const std::string& name) { return value_in(kFits, name); }
 Init parse_init(const std::string& name) { return value_in(kInits, name); }
 OptimizerKind parse_optimizer(const std::string& name) { return value_in(kOptimizers, name); }
+Padding parse_padding(const std::string& name) { return value_in(kPaddings, name); }
 Conv2dAlgorithm parse_conv(const std::string& name) { return value_in(kConvs, name); }
 
-double default_learning_rate(OptimizerKind optimizer) { return optimizer == OptimizerKind::kAdam ? 0.05 : 1; }
+double default_learning_rate(OptimizerKind optimizer) { return optimizer == OptimizerKind::kAdam ? 0.02 : 1; }
 
 }  // namespace swag

@@ -1,5 +1,8 @@
 #include "src/run/pixels.h"
 
+#include <algorithm>
+
+#include "kernels/normalize.h"
 #include "src/image/transparency.h"
 
 namespace swag {
@@ -60,6 +63,15 @@ void fill_invisible_pixels(Backend& backend, const Tensor& pixels, const std::ve
   if (alpha.empty()) return;
   std::vector<double> values = download_values(backend, pixels);
   fill_invisible(values, alpha, pixels.shape.h, pixels.shape.w);
+  upload_values(backend, pixels, values);
+}
+
+void clamp_pixels(Backend& backend, const Tensor& pixels) {
+  std::vector<double> values = download_values(backend, pixels);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int c = static_cast<int>(i % 3);
+    values[i] = std::clamp(values[i], normalized(0, c), normalized(1, c));
+  }
   upload_values(backend, pixels, values);
 }
 

@@ -21,6 +21,9 @@ OwnedTensor resized_map(Backend& backend, const Tensor& map, Size size, double l
 /// Fills those of the (h, w, 3) pixels that cannot be seen, see fill_invisible; `alpha` empty: none.
 void fill_invisible_pixels(Backend& backend, const Tensor& pixels, const std::vector<float>& alpha);
 
+/// Normalised pixels as those of a picture, whose values are 0 to 1.
+void clamp_pixels(Backend& backend, const Tensor& pixels);
+
 /// A tensor's values on the host, whatever its dtype, and back.
 std::vector<double> download_values(Backend& backend, const Tensor& tensor);
 void upload_values(Backend& backend, const Tensor& tensor, const std::vector<double>& values);

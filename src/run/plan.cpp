@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/normalize.h"
 #include "src/image/resize.h"
 #include "src/image/transparency.h"
 #include "src/support/error.h"
@@ -11,11 +12,15 @@ namespace swag {
 namespace {
 
 constexpr double kLargestStyle = 1 << 26;  // longest side: far beyond any memory, far from overflows
-constexpr int kSmallestScale = 96;  // longest side of a coarse scale, in pixels: on less the content is lost
+constexpr double kAdamBeta2 = 0.99;        // a picture's gradients change faster than a network's
 
-Size reduced(Size size, double factor) {
-  const auto side = [&](int length) { return static_cast<int>(std::ceil(length / factor - 1e-9)); };
-  return {side(size.h), side(size.w)};
+/// The size's longest side divided by `factor`, the other one as the content has it.
+Size reduced(Size size, double factor, const StylizeOptions& options, Size content) {
+  const auto divided = [&](int length) { return static_cast<int>(std::lround(length / factor)); };
+  if (options.size.w > 0) return {std::max(1, divided(size.h)), std::max(1, divided(size.w))};
+  SizeRule rule;
+  rule.longest = std::max(1, divided(std::max(size.h, size.w)));
+  return target_size(rule, content.h, content.w);
 }
 
 void check_reach(const Graph& graph, int last, Size size, const std::string& what) {
@@ -55,8 +60,9 @@ std::vector<Size> scale_sizes(const StylizeOptions& options, Size content) {
   std::vector<Size> sizes = {output};
   const int scales = options.resize ? options.scales : 1;
   while (static_cast<int>(sizes.size()) < scales) {
-    const Size next = reduced(output, std::pow(options.scale_factor, static_cast<double>(sizes.size())));
-    if (std::max(next.h, next.w) < kSmallestScale) break;
+    const double factor = std::pow(options.scale_factor, static_cast<double>(sizes.size()));
+    const Size next = reduced(output, factor, options, content);
+    if (std::max(next.h, next.w) < options.min_scale) break;
     sizes.insert(sizes.begin(), next);
   }
   return sizes;
@@ -94,10 +100,21 @@ std::vector<Size> usable_scales(const Graph& graph, int last, const StylizeOptio
   return sizes;
 }
 
+Graph graph_for(const Graph& graph, const StylizeOptions& options) {
+  return options.padding == Padding::kReplicate ? with_replicated_edge(graph) : graph;
+}
+
 OptimizerOptions optimizer_options(const StylizeOptions& options) {
   if (options.optimizer == OptimizerKind::kAdam) {
     AdamOptions adam;
     adam.learning_rate = options.learning_rate;
+    adam.beta2 = kAdamBeta2;
+    for (int c = 0; c < 3; ++c) {
+      adam.units[c] = 1 / pixel_deviation(c);
+      if (!options.clamp) continue;
+      adam.lowest[c] = normalized(0, c);
+      adam.highest[c] = normalized(1, c);
+    }
     return adam;
   }
   LbfgsOptions lbfgs;

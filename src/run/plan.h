@@ -41,6 +41,9 @@ void check_images(const Graph& graph, int last, const StylizeOptions& options, c
 std::vector<Size> usable_scales(const Graph& graph, int last, const StylizeOptions& options,
                                 const Image& content, const std::vector<Image>& styles);
 
+/// The network as it is run: with the padding that the options want.
+Graph graph_for(const Graph& graph, const StylizeOptions& options);
+
 OptimizerOptions optimizer_options(const StylizeOptions& options);
 
 }  // namespace swag

@@ -46,6 +46,7 @@ std::vector<double> normalized_blend(std::vector<double> blend, size_t styles) {
 
 struct Stylizer::State {
   std::shared_ptr<const Model> model;
+  Graph graph;  // the model's, as the options want its padding
   std::unique_ptr<Backend> backend;
   StylizeOptions options;
   Callbacks callbacks;
@@ -63,6 +64,8 @@ struct Stylizer::State {
   CarriedMoments carried;          // from the scale before
   OwnedTensor best;                // the lowest loss of this scale so far, or its start
   double best_loss = INFINITY;     // of `best`, INFINITY before the first evaluation
+  OwnedTensor average;             // of this scale's iterates, if there is to be one
+  int64_t averaged = 0;            // how many
   double first_loss = 0;           // of this scale
   int restarts = 0;                // of this scale
   int64_t evaluations_before = 0;  // this scale
@@ -71,7 +74,9 @@ struct Stylizer::State {
   void log(LogLevel level, const std::string& message) const {
     if (callbacks.log) callbacks.log(level, message);
   }
-  Objective objective() const { return Objective(*backend, model->graph, dtype, options.objective); }
+  Objective objective() const { return Objective(*backend, graph, dtype, options.objective); }
+  /// What the run would show now.
+  const OwnedTensor& result() const { return average.buffer ? average : best; }
 
   Image fitted(Image image, Size output, const std::string& what) const;
   OwnedTensor start_pixels(Size size) const;
@@ -79,8 +84,13 @@ struct Stylizer::State {
   void start_scale(int scale);
   CarriedMoments carry_moments(Size size) const;
   void set_moments(Optimizer& optimizer) const;
+  int iterations_of(int scale) const {
+    const bool initial = scale == 0 && options.initial_iterations > 0;
+    return initial ? options.initial_iterations : options.iterations;
+  }
   void next_scale();
   bool evaluate();
+  void take_into_average();
   void go_back(double loss);
   double scale_fraction() const;
   void update_progress();
@@ -93,6 +103,7 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   options.validate();
   State& s = *state_;
   s.model = std::move(model);
+  s.graph = graph_for(s.model->graph, options);
   s.backend = std::move(backend);
   s.options = options;
   s.callbacks = callbacks;
@@ -110,10 +121,10 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   }
   s.blend = normalized_blend(options.style_blend, s.styles.size());
   const int last = s.objective().deepest();
-  check_images(s.model->graph, last, options, s.content, s.styles);
-  s.sizes = usable_scales(s.model->graph, last, options, s.content, s.styles);
-  s.network = std::make_unique<PreparedNetwork>(*s.backend, s.model->graph, s.model->weights, s.dtype, last,
-                                                true, LoweringOptions::with(options.conv));
+  check_images(s.graph, last, options, s.content, s.styles);
+  s.sizes = usable_scales(s.graph, last, options, s.content, s.styles);
+  s.network = std::make_unique<PreparedNetwork>(*s.backend, s.graph, s.model->weights, s.dtype, last, true,
+                                                LoweringOptions::with(options.conv));
   check_memory(*s.network, options, s.sizes.back(), s.content, s.styles);
   s.progress.scales = static_cast<int>(s.sizes.size());
   s.start_scale(0);
@@ -134,9 +145,10 @@ Image Stylizer::State::fitted(Image image, Size output, const std::string& what)
 }
 
 OwnedTensor Stylizer::State::start_pixels(Size size) const {
-  if (best.buffer) {                                      // from the scale before
-    fill_invisible_pixels(*backend, best.tensor, alpha);  // which was not looked at there
-    return resized_map(*backend, best.tensor, size);
+  if (best.buffer) {  // from the scale before
+    const Tensor& before = result().tensor;
+    fill_invisible_pixels(*backend, before, alpha);  // which was not looked at there
+    return resized_map(*backend, before, size);
   }
   if (options.init == Init::kRandom) {
     std::mt19937_64 generator(options.seed);
@@ -184,6 +196,9 @@ void Stylizer::State::start_scale(int scale) {
   std::vector<float> content_alpha;
   std::unique_ptr<Evaluation> next = make_evaluation(size, content_alpha);
   fill_invisible_pixels(*backend, start.tensor, content_alpha);
+  if (options.clamp) clamp_pixels(*backend, start.tensor);
+  OwnedTensor mean;
+  if (options.average > 0) mean = OwnedTensor(*backend, dtype, start.tensor.shape);
   optimizer = make_optimizer(optimizer_options(options), *backend, start.tensor);
   set_moments(*optimizer);
 
@@ -191,6 +206,9 @@ void Stylizer::State::start_scale(int scale) {
   alpha = std::move(content_alpha);
   carried = {};
   best = std::move(start);
+  average = std::move(mean);
+  averaged = 0;
+  if (average.buffer) take_into_average();
   best_loss = INFINITY;
   restarts = 0;
   evaluations_before = progress.evaluations;
@@ -198,7 +216,7 @@ void Stylizer::State::start_scale(int scale) {
   progress.width = size.w;
   progress.height = size.h;
   progress.iteration = 0;
-  progress.iterations = options.iterations;
+  progress.iterations = iterations_of(scale);
   update_progress();
   log(LogLevel::kVerbose, "scale " + std::to_string(scale + 1) + "/" + std::to_string(sizes.size()) + ", " +
                               text_of(size) + ", arena " + std::to_string(evaluation->arena_bytes() >> 20) +
@@ -244,12 +262,12 @@ double Stylizer::State::scale_fraction() const {
 void Stylizer::State::update_progress() {
   double total = 0, finished = 0;
   for (int i = 0; i < progress.scales; ++i) {
-    const double work = static_cast<double>(sizes[i].h) * sizes[i].w;
+    const double work = static_cast<double>(sizes[i].h) * sizes[i].w * iterations_of(i);
     total += work;
     if (i < progress.scale) finished += work;
     if (i == progress.scale) finished += work * scale_fraction();
   }
-  progress.fraction = progress.done ? 1.0 : finished / total;
+  progress.fraction = progress.done ? 1.0 : total > 0 ? finished / total : 0;
 }
 
 /// One evaluation, told to the optimiser. Returns false when the state had to go back to the best one.
@@ -277,8 +295,22 @@ bool Stylizer::State::evaluate() {
     best_loss = losses.total;
     backend->copy(best.tensor.data, x.data, best.buffer.bytes());
   }
+  const int64_t before = optimizer->iterations();
   optimizer->tell(losses.total, report, evaluation->gradient());
+  if (average.buffer && optimizer->iterations() > before) take_into_average();
   return true;
+}
+
+/// The exponential average of the iterates, corrected for its start as Adam's moments are.
+void Stylizer::State::take_into_average() {
+  ++averaged;
+  const double weight =
+      (1 - options.average) / (1 - std::pow(options.average, static_cast<double>(averaged)));
+  if (averaged == 1) {
+    backend->copy(average.tensor.data, optimizer->iterate().data, average.buffer.bytes());
+  } else {
+    backend->lerp(average.tensor, optimizer->iterate(), weight);
+  }
 }
 
 void Stylizer::State::go_back(double loss) {
@@ -293,6 +325,8 @@ void Stylizer::State::go_back(double loss) {
   }
   log(LogLevel::kWarning, where + ": back to the best state, loss " + std::to_string(best_loss));
   optimizer->restart(best.tensor);
+  averaged = 0;
+  if (average.buffer) take_into_average();
 }
 
 Progress Stylizer::step() {
@@ -323,7 +357,7 @@ const Progress& Stylizer::progress() const { return state_->progress; }
 
 Image Stylizer::image() const {
   const State& s = *state_;
-  Image picture = picture_of(*s.backend, s.best.tensor);
+  Image picture = picture_of(*s.backend, s.result().tensor);
   picture.alpha = s.alpha;
   picture = resized(picture, s.sizes.back());  // and what cannot be seen filled
   if (!s.alpha.empty()) picture.alpha = resized(s.content, s.sizes.back()).alpha;

@@ -109,6 +109,51 @@ TEST_CASE("backward of a whole network agrees with central differences") {
   }
 }
 
+TEST_CASE("a repeated edge is what a larger picture with that edge gives, and its way back is exact") {
+  for (const std::string network : {"vgg11", "resnet18"}) {
+    CAPTURE(network);
+    const int h = 37, w = 33;
+    Probe probe(with_replicated_edge(make_network(network)), {}, DType::kFloat64);
+    const std::vector<double> x = test::random_vector<double>(h * w * 3, 1),
+                              d = test::random_vector<double>(h * w * 3, 2);
+    const std::vector<std::string> taps = probe.graph().default_style_taps;
+    const double step = 1e-6;
+    std::vector<double> ahead = x, behind = x;
+    for (size_t i = 0; i < x.size(); ++i) {
+      ahead[i] += step * d[i];
+      behind[i] -= step * d[i];
+    }
+    const Probe::Result here = probe.run(x, h, w, taps);
+    const double slope =
+        (probe.run(ahead, h, w, taps).loss - probe.run(behind, h, w, taps).loss) / (2 * step);
+    const double expected = std::inner_product(here.gradient.begin(), here.gradient.end(), d.begin(), 0.0);
+    const bool close = std::abs(slope - expected) <= 1e-5 * std::abs(expected);
+    CAPTURE(slope);
+    CAPTURE(expected);
+    CHECK(close);
+
+    // The first map, without strides: rows and columns but the outermost are those of the larger picture.
+    if (network != "vgg11") continue;
+    std::vector<double> larger;
+    for (int r = -1; r <= h; ++r) {
+      for (int q = -1; q <= w; ++q) {
+        for (int c = 0; c < 3; ++c) {
+          larger.push_back(x[(int64_t{std::clamp(r, 0, h - 1)} * w + std::clamp(q, 0, w - 1)) * 3 + c]);
+        }
+      }
+    }
+    Probe plain(network, false, {});
+    const std::vector<double> outer = plain.run(larger, h + 2, w + 2, {"relu1_1"}).features[0],
+                              inner = probe.run(x, h, w, {"relu1_1"}).features[0];
+    std::vector<double> cut;
+    for (int r = 0; r < h; ++r) {
+      const auto row = outer.begin() + (int64_t{r + 1} * (w + 2) + 1) * 64;
+      cut.insert(cut.end(), row, row + int64_t{w} * 64);
+    }
+    CHECK(test::relative_l2(inner, cut) <= 1e-14);
+  }
+}
+
 TEST_CASE("folded batch norms and fused steps give the features of the plain steps") {
   for (const std::string network : {"vgg11_bn", "resnet18", "resnet50", "noresnet50", "concat"}) {
     CAPTURE(network);

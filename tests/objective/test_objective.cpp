@@ -73,7 +73,7 @@ bool near(double actual, double expected, double tolerance = 1e-12) {
 const std::vector<double> kImage = {1, 2, 3, 4}, kContent = {0, 1, 1, 2}, kStyle = {1, 0};
 const std::vector<double> kStyle2 = {0, 2};
 
-TEST_CASE("the three losses have the values computed by hand") {
+TEST_CASE("the four losses have the values computed by hand") {
   struct Case {
     LossMode loss;
     double content, style;
@@ -81,7 +81,8 @@ TEST_CASE("the three losses have the values computed by hand") {
   // G(s)/m of one position (1, 0) is [[1, 0], [0, 0]]; the difference [[4, 7], [7, 10]] has squares 214.
   const Case cases[] = {{LossMode::kPaper, 10.0 / 2, 214.0 / 16},
                         {LossMode::kAuthors, 10.0 / 4, 214.0 / 16},
-                        {LossMode::kBalanced, (10.0 / 4) / 0.5, (214.0 / 4) / (1.0 / 4)}};
+                        {LossMode::kBalanced, (10.0 / 4) / 0.5, (214.0 / 4) / (1.0 / 4)},
+                        {LossMode::kMse, 10.0 / 4, 214.0 / 4}};
   for (const Case& expected : cases) {
     Bench bench(one_tap(expected.loss));
     const OwnedTensor x = bench.map({1, 2, 2}, kImage), c = bench.map({1, 2, 2}, kContent),
@@ -104,7 +105,7 @@ TEST_CASE("several style images mean the mean of their Gram matrices, by weight"
 }
 
 TEST_CASE("the gradient at a tap agrees with central differences, for every loss and smoothing") {
-  for (LossMode loss : {LossMode::kPaper, LossMode::kAuthors, LossMode::kBalanced}) {
+  for (LossMode loss : {LossMode::kPaper, LossMode::kAuthors, LossMode::kBalanced, LossMode::kMse}) {
     for (Smoothing smoothing :
          {Smoothing::kNone, Smoothing::kSoftmax, Smoothing::kChannel, Smoothing::kScale}) {
       CAPTURE(name_of(loss));

@@ -81,9 +81,12 @@ TEST_CASE("names and values are each other's inverse, and unknown names list the
   for (Smoothing value : {Smoothing::kNone, Smoothing::kSoftmax, Smoothing::kChannel, Smoothing::kScale}) {
     CHECK(parse_smoothing(name_of(value)) == value);
   }
-  for (LossMode value : {LossMode::kPaper, LossMode::kAuthors, LossMode::kBalanced}) {
+  for (LossMode value : {LossMode::kPaper, LossMode::kAuthors, LossMode::kBalanced, LossMode::kMse}) {
     CHECK(parse_loss(name_of(value)) == value);
   }
+  for (TvStencil value : {TvStencil::kFivePoint, TvStencil::kNinePoint})
+    CHECK(parse_tv_stencil(name_of(value)) == value);
+  for (Padding value : {Padding::kZeros, Padding::kReplicate}) CHECK(parse_padding(name_of(value)) == value);
   for (Init value : {Init::kContent, Init::kRandom, Init::kImage}) CHECK(parse_init(name_of(value)) == value);
   for (OptimizerKind value : {OptimizerKind::kLbfgs, OptimizerKind::kLbfgsPlain, OptimizerKind::kAdam}) {
     CHECK(parse_optimizer(name_of(value)) == value);
@@ -102,7 +105,7 @@ TEST_CASE("every preset is valid and has a name of its own") {
     CHECK(&find_preset(preset.name) == &preset);
     CHECK_FALSE(preset.summary.empty());
   }
-  CHECK(complaint([] { find_preset("monet"); }) == "'monet' is not one of default, authors, gatys");
+  CHECK(complaint([] { find_preset("monet"); }) == "'monet' is not one of default, authors, gatys, crowson");
 }
 
 TEST_CASE("the preset authors has the constants of the released code") {
@@ -125,6 +128,19 @@ TEST_CASE("the preset authors has the constants of the released code") {
   CHECK(options.objective.temperature == 1000);
 }
 
+TEST_CASE("the preset crowson has the constants of style-transfer-pytorch") {
+  const StylizeOptions& options = find_preset("crowson").options;
+  const ObjectiveOptions& objective = options.objective;
+  CHECK((objective.loss == LossMode::kMse && objective.style_loss == StyleLossKind::kWasserstein));
+  CHECK((objective.content_weight == 0.015 && objective.style_weight == 1 && objective.tv_weight == 2));
+  CHECK(objective.tv_stencil == TvStencil::kNinePoint);
+  CHECK(objective.style_layer_weights == std::vector<double>{256, 64, 16, 4, 1});
+  CHECK((options.optimizer == OptimizerKind::kAdam && options.learning_rate == 0.02 && options.clamp));
+  CHECK((options.average == 0.99 && options.iterations == 500 && options.initial_iterations == 1000));
+  CHECK(options.padding == Padding::kReplicate);
+  CHECK(find_preset("crowson").average_pooling == false);
+}
+
 TEST_CASE("validate names the option, the value and what is allowed") {
   const double nan = std::nan(""), infinity = INFINITY;
   const auto with = [](auto change) {
@@ -143,7 +159,11 @@ TEST_CASE("validate names the option, the value and what is allowed") {
   CHECK(mentions(with([](StylizeOptions& o) { o.learning_rate = 0; }), "--learning-rate"));
   CHECK(mentions(with([](StylizeOptions& o) { o.iterations = -1; }), "--iterations"));
   CHECK(mentions(with([](StylizeOptions& o) { o.history = 0; }), "--history"));
-  CHECK(mentions(with([](StylizeOptions& o) { o.scales = 11; }), "--scales"));
+  CHECK(mentions(with([](StylizeOptions& o) { o.scales = 21; }), "--scales"));
+  CHECK(mentions(with([](StylizeOptions& o) { o.average = 1; }), "--average"));
+  CHECK(mentions(with([](StylizeOptions& o) { o.min_scale = 0; }), "--min-scale"));
+  CHECK(mentions(with([](StylizeOptions& o) { o.initial_iterations = -1; }), "--initial-iterations"));
+  CHECK(mentions(with([](StylizeOptions& o) { o.clamp = true; }), "--clamp"));  // of L-BFGS
   CHECK(mentions(with([](StylizeOptions& o) { o.style_blend = {0, 0}; }), "--style-blend"));
   CHECK(mentions(with([](StylizeOptions& o) {
                    o.objective.style_layers = {"a", "b"};
@@ -169,7 +189,7 @@ TEST_CASE("auto temperature is for smoothings that have an entropy") {
   }
 }
 
-TEST_CASE("only the balanced loss goes over several scales") {
+TEST_CASE("only losses that say the same at every size go over several scales") {
   StylizeOptions options;
   options.scales = 2;
   for (LossMode loss : {LossMode::kPaper, LossMode::kAuthors}) {
@@ -177,6 +197,11 @@ TEST_CASE("only the balanced loss goes over several scales") {
     options.resize = true;
     CHECK(mentions(complaint_of(options), "--scales"));
     options.resize = false;  // one scale, whatever `scales` says
+    CHECK(complaint_of(options) == "");
+  }
+  options.resize = true;
+  for (LossMode loss : {LossMode::kBalanced, LossMode::kMse}) {
+    options.objective.loss = loss;
     CHECK(complaint_of(options) == "");
   }
 }

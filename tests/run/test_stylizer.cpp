@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "src/image/transparency.h"
+#include "src/objective/evaluation.h"
+#include "src/run/pixels.h"
 #include "src/run/plan.h"
 #include "src/run/stylizer.h"
 #include "src/support/error.h"
@@ -108,11 +110,111 @@ TEST_CASE("scales go from coarse to fine and end at the output's size") {
   const std::vector<Size> sizes = scale_sizes(options, {300, 600});
   CHECK(sizes == std::vector<Size>{{64, 128}, {128, 256}});
   options.scale_factor = std::sqrt(2.0);
-  CHECK(scale_sizes(options, {300, 600}) == std::vector<Size>{{64, 128}, {91, 182}, {128, 256}});
+  CHECK(scale_sizes(options, {300, 600}) == std::vector<Size>{{64, 128}, {91, 181}, {128, 256}});
+  options.min_scale = 129;
+  CHECK(scale_sizes(options, {300, 600}) == std::vector<Size>{{91, 181}, {128, 256}});
+  options.min_scale = 96;
   options.scale_factor = 16;
   CHECK(scale_sizes(options, {300, 600}) == std::vector<Size>{{128, 256}});
   options.resize = false;
   CHECK(scale_sizes(options, {300, 600}) == std::vector<Size>{{300, 600}});
+}
+
+TEST_CASE("the preset crowson has style-transfer-pytorch's sizes") {
+  StylizeOptions options = find_preset("crowson").options;
+  const std::vector<Size> sizes = scale_sizes(options, {768, 1024});
+  CHECK(sizes == std::vector<Size>{{96, 128}, {136, 181}, {192, 256}, {272, 362}, {384, 512}});
+  options.size.longest = 100;
+  CHECK(scale_sizes(options, {768, 1024}) == std::vector<Size>{{75, 100}});
+}
+
+TEST_CASE("the first scale may have more iterations than the others") {
+  StylizeOptions options = quick_options();
+  options.size.longest = 200;
+  options.scales = 2;
+  options.iterations = 2;
+  options.initial_iterations = 5;
+  std::vector<int> steps(2);
+  for (const Progress& progress : run(options).steps) steps[progress.scale] = progress.iteration;
+  CHECK(steps[1] == 2);
+  Callbacks callbacks;
+  int most = 0;
+  callbacks.progress = [&](const Progress& progress) {
+    if (progress.scale == 0) most = std::max(most, progress.iteration);
+    return true;
+  };
+  run(options, callbacks);
+  CHECK(most == 5);
+}
+
+TEST_CASE("with an average the picture is that of the iterates, the start among them") {
+  for (OptimizerKind kind : {OptimizerKind::kLbfgs, OptimizerKind::kLbfgsPlain, OptimizerKind::kAdam}) {
+    CAPTURE(name_of(kind));
+    StylizeOptions options = quick_options();
+    options.optimizer = kind;
+    options.learning_rate = default_learning_rate(kind);
+    options.average = 0.5;
+    options.iterations = 0;
+    const Image start = run(options).image;
+    options.iterations = 1;
+    const Image averaged = run(options).image;
+    // Where that step leads, for all: what a second one's first evaluation sees, but for Adam and a fixed
+    // step, which are there already.
+    options.average = 1e-9;
+    const Image first = run(options).image;
+    CHECK(first.rgb != start.rgb);
+    double worst = 0;
+    for (size_t i = 0; i < start.rgb.size(); ++i) {
+      const double a = start.rgb[i], b = first.rgb[i];
+      if (std::min(a, b) <= 0 || std::max(a, b) >= 1) continue;  // clamped on the way out
+      worst = std::max(worst, std::abs(averaged.rgb[i] - (a + 2 * b) / 3));
+    }
+    const bool close = worst <= 2e-6;
+    CAPTURE(worst);
+    CHECK(close);
+  }
+}
+
+TEST_CASE("clamped steps stay within what a picture can show") {
+  StylizeOptions options = quick_options();
+  options.optimizer = OptimizerKind::kAdam;
+  options.learning_rate = 0.4;
+  options.clamp = true;
+  options.iterations = 12;
+  options.init = Init::kRandom;  // reaches beyond
+  const auto backend = make_cpu_backend(1);
+  const OptimizerOptions chosen = optimizer_options(options);
+  const auto& adam = std::get<AdamOptions>(chosen);
+  CHECK(adam.lowest[1] == doctest::Approx(-0.456 / 0.224));
+  CHECK(adam.highest[2] == doctest::Approx((1 - 0.406) / 0.225));
+  CHECK(adam.units[0] == doctest::Approx(1 / 0.229));
+  CHECK(run(options).steps.back().done);
+}
+
+TEST_CASE("a picture of one colour gets no frame where its edge is repeated") {
+  StylizeOptions options = quick_options();
+  options.objective.style_weight = 0;
+  options.objective.content_weight = 0;
+  options.objective.tv_weight = 1;
+  options.padding = Padding::kReplicate;
+  options.iterations = 2;
+  CHECK_NOTHROW(run(options));
+  // Features of a flat picture are flat to the edge, and so no gradient tells its edge from its middle.
+  const auto backend = make_cpu_backend(1);
+  const Graph graph = with_replicated_edge(make_network("vgg11"));
+  const Weights weights = random_weights(graph, 1);
+  const int node = graph.tap_node("relu1_1");
+  const PreparedNetwork network(*backend, graph, weights, DType::kFloat64, node, false);
+  const OwnedTensor x(*backend, DType::kFloat64, {9, 7, 3});
+  upload_values(*backend, x.tensor, std::vector<double>(9 * 7 * 3, 0.7));
+  visit_features(network, x.tensor, {node}, [&](int, const Tensor& f) {
+    const std::vector<double> values = download_values(*backend, f);
+    int wrong = 0;
+    for (size_t i = 0; i < values.size(); ++i)
+      wrong += !(std::abs(values[i] - values[i % f.shape.c]) <= 1e-12);
+    CHECK(f.shape == Shape{9, 7, 64});
+    CHECK(wrong == 0);
+  });
 }
 
 TEST_CASE("a run over several scales counts its evaluations through and its steps anew") {
