@@ -72,4 +72,5 @@ def floats(*values):
 
 
 def one_tensor(shape=(2,), stride=(1,), offset=0, kind="FloatStorage", numel=2):
-    return ordered_dict(entry("w", tensor(storage(kind, "0", numel), shape, stride, offset)))
+    """Of a head, which may have any name and shape."""
+    return ordered_dict(entry("fc.w", tensor(storage(kind, "0", numel), shape, stride, offset)))
