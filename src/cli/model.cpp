@@ -137,8 +137,7 @@ int convert(const Arguments& arguments) {
       .add_option(
           "--pixels", options.pixels,
           "What a VGG expects: torchvision's RGB, or Caffe's BGR from 0 to 255 less a mean, whose first "
-          "layer "
-          "is then turned; auto: by the names of file and layers, and the first layer's values [auto]")
+          "layer is then turned; auto: by the names of file and layers, and the first layer's values [auto]")
       .type_name("auto|torchvision|caffe")
       .one_of({"auto", "torchvision", "caffe"});
   if (!parser.parse(arguments)) return 0;
