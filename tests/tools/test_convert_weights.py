@@ -362,6 +362,8 @@ class OtherVggs(ConverterTest):
         for base in ("vgg19-d01eb7cb.pth", "old/VGG16-00b39a1b (1).pth", "d01eb7cb"):
             self.assert_turned(self.convert(self.state(["features.0"]), "--name", base), self.weight)
             self.assertIn("it is neural-style's file", self.assumed())
+        with unittest.mock.patch.object(converter, "sha256_of", return_value="00b39a1b" + "0" * 56):
+            self.assert_turned(self.convert(self.state(["features.0"])), self.weight)
         for base in ("vgg19-dcbb9e9d.pth", "d01eb7cb/vgg19.pth"):
             tensors = self.convert(self.state(["features.0"]), "--name", base)
             self.assertEqual(tensors["features.0.weight"][2], floats(*self.weight))
