@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Converts PyTorch weights (.pth, .pt, .bin: a state_dict) to safetensors, with the standard library alone.
+Safetensors files under other names, or for other pixels, become such too.
 
     convert_weights.py vgg19-dcbb9e9d.pth vgg19.safetensors
 
@@ -9,7 +10,8 @@ torch's or Python's, only the few markers in `MARKERS`; everything else that it 
 checked against the file before memory is taken, and no file takes more time than its size explains.
 
 float64 becomes F32, float16 and bfloat16 stay as they are; integers (batch norm's counters) are left out.
-Values are copied bit by bit, but for VGGs from Caffe: see `from_caffe`. Exit codes: 2 usage, 4 the input,
+Values are copied bit by bit, but for VGGs from Caffe: see `from_caffe`. What is none of `NETWORKS`, or the first
+layers of one, is refused. Exit codes: 2 usage, 4 the input,
 6 memory, 8 the output, 128 + N signal N.
 """
 import os
@@ -36,6 +38,7 @@ import contextlib
 import fcntl
 import hashlib
 import io
+import itertools
 import json
 import math
 import re
@@ -444,6 +447,52 @@ class LegacyStream:
         return self.stream.read(numel * storage.dtype.itemsize)
 
 
+class SafetensorsArchive:
+    """Each tensor is a storage of its own, called by its name."""
+    big_endian = False
+    dtypes = {"F32": 4, "F64": 8, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+
+    def __init__(self, stream, file_bytes):
+        self.stream, self.root, self.places = stream, {}, {}
+        length = int.from_bytes(stream.read(8), "little")
+        if length > min(file_bytes - 8, MAX_DIRECTORY_BYTES):
+            raise WeightsError("is a truncated safetensors file, or has a header of more than any network's tensors")
+        try:
+            entries = json.loads(stream.read(length))
+            entries.pop("__metadata__", None)
+            for name, entry in entries.items():
+                self.add(name, entry["dtype"], tuple(entry["shape"]), *entry["data_offsets"])
+        except (WeightsError, MemoryError):
+            raise
+        except Exception as error:   # whatever the header holds instead
+            raise WeightsError(f"has a damaged header ({type(error).__name__})") from None
+        self.data_begin, self.data_bytes = 8 + length, file_bytes - 8 - length
+
+    def add(self, name, dtype, shape, begin, end):
+        if dtype not in self.dtypes:
+            raise WeightsError(f"has {name} in the type {str(dtype)[:20]}, which is not read")
+        if not (all(map(is_natural, (begin, end) + shape)) and begin <= end and len(shape) <= MAX_RANK):
+            raise WeightsError(f"has {name} with a shape or place that makes no sense")
+        stride, step = [], 1
+        for size in reversed(shape):
+            stride.insert(0, step)
+            step *= size
+        kind = DType(dtype, self.dtypes[dtype], dtype in ("F32", "F64", "F16", "BF16"))
+        self.root[name] = Tensor(Storage(name, kind, step, 0), 0, shape, tuple(stride))
+        self.places[name] = begin, end
+
+    def check(self, storage):
+        begin, end = self.places[storage.key]
+        if end - begin != storage.numel * storage.dtype.itemsize or end > self.data_bytes:
+            raise WeightsError(f"has {end - begin} bytes for {storage.key}, expected "
+                               f"{storage.numel * storage.dtype.itemsize}, or is truncated")
+
+    def whole_storage(self, storage):
+        begin, end = self.places[storage.key]
+        self.stream.seek(self.data_begin + begin)
+        return self.stream.read(end - begin)
+
+
 def open_archive(stream):
     file_bytes = stream.seek(0, os.SEEK_END)
     stream.seek(0)
@@ -451,10 +500,10 @@ def open_archive(stream):
     stream.seek(0)
     if start.startswith(b"PK\x03\x04"):
         return ZipArchive(stream, file_bytes)
+    if start[8:9] == b"{":   # before the next: a length may begin with any byte
+        return SafetensorsArchive(stream, file_bytes)
     if start[:1] == b"\x80":
         return LegacyStream(stream, file_bytes)
-    if len(start) > 8 and start[8:9] == b"{":
-        raise WeightsError("is a safetensors file already")
     if start.lstrip()[:1] == b"<":
         raise WeightsError("is a web page, not weights; download the file itself")
     if start.startswith(b"version https://git-lfs"):
@@ -464,58 +513,177 @@ def open_archive(stream):
 
 # ---------------------------------------------------------------- from state_dict to safetensors
 
-NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "module", "params_ema", "params",
-          "weights")
-PREFIXES = ("module.", "model.", "net.", "network.", "backbone.", "_orig_mod.")   # of what wraps a network
+NORM = ("weight", "bias", "running_mean", "running_var")
+VGGS = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+RESNETS = {"resnet18": ((2, 2, 2, 2), False), "resnet34": ((3, 4, 6, 3), False), "resnet50": ((3, 4, 6, 3), True),
+           "resnet101": ((3, 4, 23, 3), True), "resnet152": ((3, 8, 36, 3), True),
+           "wide_resnet50_2": ((3, 4, 6, 3), True, 128)}   # blocks, bottlenecks, width of the first ones
 
 
-def tensors_of(state):
-    items = state.items() if type(state) is dict else ()
-    return {name: value for name, value in items if type(value) is Tensor}
+def vgg_state(counts, normalised):
+    state, index, c_in = {}, 0, 3
+    for count, c_out in zip(counts, (64, 128, 256, 512, 512)):
+        for _ in range(count):
+            state.update({f"features.{index}.weight": (c_out, c_in, 3, 3), f"features.{index}.bias": (c_out,)})
+            state.update({f"features.{index + 1}.{part}": (c_out,) for part in NORM if normalised})
+            index, c_in = index + (3 if normalised else 2), c_out
+        index += 1   # the pool
+    return state
 
 
-def find_state_dict(root):
-    """{name: Tensor}: what training scripts keep under one of `NESTED`, or the object itself."""
-    state = root
-    for _ in range(3):   # {"model": {"state_dict": ...}}
-        inner = [state[key] for key in NESTED if type(state) is dict and type(state.get(key)) is dict]
-        inner = [one for one in inner if tensors_of(one) or any(type(one.get(key)) is dict for key in NESTED)]
-        if not inner:
-            break
-        state = inner[0]
-    tensors = tensors_of(state)
-    if not tensors:
-        keys = ", ".join(repr(key)[:30] for key in list(root)[:8]) if type(root) is dict else ""
-        raise WeightsError("holds no state_dict: no tensor under a name"
-                           + (f"; it has {keys}: save one network's state_dict() alone" if keys else ""))
-    if not all(type(name) is str and name != "__metadata__" for name in tensors):
-        raise WeightsError("has a tensor whose name is no text")
-    prefix = next((one for one in PREFIXES if all(name.startswith(one) for name in tensors)), "")
-    while prefix:
-        tensors = {name[len(prefix):]: tensor for name, tensor in tensors.items()}
-        prefix = next((one for one in PREFIXES if all(name.startswith(one) for name in tensors)), "")
-    return tensors
+def resnet_state(blocks, bottleneck, base_width=64):
+    state, c_in = {}, 3
+
+    def add(conv, norm, c_in, c_out, kernel):
+        state[conv + ".weight"] = (c_out, c_in, kernel, kernel)
+        state.update({f"{norm}.{part}": (c_out,) for part in NORM})
+        return c_out
+
+    c_in = add("conv1", "bn1", 3, 64, 7)
+    for stage, count in enumerate(blocks):
+        planes = 64 << stage
+        width, c_out = (planes * base_width // 64, 4 * planes) if bottleneck else (planes, planes)
+        for name in (f"layer{stage + 1}.{block}" for block in range(count)):
+            x = c_in
+            for i, (out, kernel) in enumerate(((width, 1), (width, 3), (c_out, 1)) if bottleneck
+                                              else ((width, 3), (c_out, 3)), 1):
+                x = add(f"{name}.conv{i}", f"{name}.bn{i}", x, out, kernel)
+            if name.endswith(".0") and (stage > 0 or c_in != c_out):
+                add(name + ".downsample.0", name + ".downsample.1", c_in, c_out, 1)
+            c_in = c_out
+    return state
 
 
-def with_torchvision_names(tensors):
+# {network: {name: shape}} of all that `swag model list` has, but for heads and counters.
+NETWORKS = {name + end: vgg_state(counts, bool(end)) for end in ("", "_bn") for name, counts in VGGS.items()}
+NETWORKS.update({name: resnet_state(*how) for name, how in RESNETS.items()})
+NETWORKS["noresnet50"] = {name: shape for name, shape in NETWORKS["resnet50"].items()
+                          if "downsample" not in name}
+
+# Where training scripts keep a state_dict: averaged weights before the last ones, then other places.
+NESTED = ("state_dict_ema", "model_ema", "ema_state_dict", "params_ema", "state_dict", "model_state_dict",
+          "model", "net", "network", "module", "params", "weights")
+WRAPPER = re.compile(r"(?<![^.])(?:module|_orig_mod|_forward_module|_fsdp_wrapped_module)\.")
+STEMS = ("features.0.weight", "conv1.weight", "conv1_1.weight", "0.weight")
+CONVOLUTION = re.compile(r"conv([1-5])_([1-4])\.(weight|bias)")
+CAFFE_HEADS = {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}
+FIRST_NAMES = 4   # that a message shows
+MAX_DEPTH = 6     # of dictionaries in dictionaries
+MAX_STATE_DICTS, MAX_PREFIXES = 200, 16   # that are looked into
+
+
+def state_dicts(node, seen, depth=0):
+    """Every {name: Tensor} in dictionaries within dictionaries, the likely places first."""
+    if type(node) is not dict or id(node) in seen or depth > MAX_DEPTH:
+        return
+    seen.add(id(node))
+    tensors = {key: value for key, value in node.items()
+               if type(value) is Tensor and type(key) is str and value.storage.dtype.is_float}
+    if tensors:
+        yield tensors
+    for key in sorted(node, key=lambda key: NESTED.index(key) if key in NESTED else len(NESTED)):
+        yield from state_dicts(node[key], seen, depth + 1)
+
+
+def in_torchvisions_names(tensors):
     """({torchvision's name: tensor}, whether Caffe's names were found) for VGGs under other names: conv3_1 of
     Caffe and of neural style transfer, and the bare numbers of `vgg.features.state_dict()`."""
-    if all(re.fullmatch(r"\d+\.\w+", name) for name in tensors):
+    if tensors and all(re.fullmatch(r"\d+\.\w+", name) for name in tensors):
         return {"features." + name: tensor for name, tensor in tensors.items()}, False
-    convolution = re.compile(r"conv([1-5])_([1-4])\.(weight|bias)")
-    found = {name: convolution.fullmatch(name) for name in tensors}
-    heads = {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}
-    known = all(match or name.split(".")[0] in heads for name, match in found.items())
-    if not known or not any(found.values()):
+    found = {name: CONVOLUTION.fullmatch(name) for name in tensors}
+    known = all(match or name.split(".")[0] in CAFFE_HEADS for name, match in found.items())
+    places = {(int(match[1]), int(match[2])) for match in found.values() if match}
+    if not known or not places:
         return tensors, False
-    index, names = 0, {}   # a convolution and its ReLU each, a pool after each stage
-    for stage in range(1, 6):
-        for number in sorted({int(match[2]) for match in found.values() if match and int(match[1]) == stage}):
-            names[f"conv{stage}_{number}"] = f"features.{index}"
-            index += 2
-        index += 1
-    return {{**names, **heads}[name.split(".")[0]] + "." + name.split(".")[1]: tensor
+    counts = next(counts for counts in VGGS.values() if all(i <= counts[stage - 1] for stage, i in places))
+    layers = (name[:-len(".weight")] for name in vgg_state(counts, False) if name.endswith(".weight"))
+    names = {f"conv{stage}_{i + 1}": next(layers) for stage, count in enumerate(counts, 1) for i in range(count)}
+    return {{**names, **CAFFE_HEADS}[name.split(".")[0]] + "." + name.split(".")[1]: tensor
             for name, tensor in tensors.items()}, True
+
+
+def is_kin(shape, expected):
+    """Of a layer that may have another number of channels, but no other kernel, and colours if `expected` has."""
+    return len(shape) == len(expected) and shape[2:] == expected[2:] and (expected[1:2] != (3,) or shape[1] == 3)
+
+
+def misfit(tensors):
+    """Why tensors are of none of NETWORKS by their shapes; None: by their names; "" where they are of one, or of
+    the first layers of one."""
+    shapes = {name: tensor.shape for name, tensor in tensors.items()
+              if not name.startswith(HEADS) and not name.endswith(".num_batches_tracked")}
+    if shapes in NETWORKS.values():
+        return ""
+    networks = [name for name, state in NETWORKS.items() if shapes.keys() <= state.keys()]
+    if not networks:
+        return None
+    same = [name for name in networks if shapes.keys() == NETWORKS[name].keys()]
+    if not same and not any(name.startswith("layer4.") for name in shapes) and any(
+            all(is_kin(shape, NETWORKS[network][name]) for name, shape in shapes.items())
+            for network in networks):
+        return ""
+    network = (same or networks)[0]
+    for name, shape in NETWORKS[network].items():
+        if name in shapes and shapes[name] != shape:
+            return f"has {name} of shape {shapes[name]}, {network} needs {shape}"
+    return f"has the names of {network}, but not {next(n for n in NETWORKS[network] if n not in shapes)}"
+
+
+def without_wrappers(tensors):
+    plain = {WRAPPER.sub("", name): tensor for name, tensor in tensors.items()}
+    if len(plain) != len(tensors):
+        raise WeightsError("has several tensors of one name, but for what wraps them (module., _orig_mod.)")
+    return plain
+
+
+def prefixes_of(names):
+    """What stands before the name of a network's first layer, the shortest first; none within another."""
+    prefixes = {name[:-len(stem)] for name in names for stem in STEMS
+                if name == stem or name.endswith("." + stem)}
+    kept = []
+    for prefix in sorted(prefixes, key=lambda prefix: (prefix.count("."), prefix)):
+        if not prefix.startswith((*kept, *HEADS)) and len(kept) < MAX_PREFIXES:
+            kept.append(prefix)
+    return kept or [""]
+
+
+def network_in(tensors):
+    """({torchvision's name: tensor}, whether Caffe's names were found, what was left) of the one network in a
+    state_dict, or None, and why not. It may be a part of something larger, but must then be whole, or most of it; of what has
+    bare numbers for names, all."""
+    plain = without_wrappers(tensors)
+    found, reason = {}, None
+    for prefix in prefixes_of(plain):
+        inside = {name[len(prefix):]: tensor for name, tensor in plain.items() if name.startswith(prefix)}
+        named = in_torchvisions_names(inside)
+        problem = misfit(named[0])
+        whole = any(state.keys() <= named[0].keys() for state in NETWORKS.values())
+        beside = sum(not name.startswith((prefix, *HEADS)) for name in plain)
+        if problem == "" and (whole or beside <= (0 if "0.weight" in inside else len(inside))):
+            found[prefix] = *named, (f"taken from under {prefix}, {beside} other tensors left out" if beside else "")
+        reason = reason or (problem if beside <= len(inside) else None)
+    if len(found) > 1:
+        return None, f"holds several networks, under {', '.join(found)}: save the state_dict() of one"
+    return next(iter(found.values()), None), reason
+
+
+def find_network(root):
+    """What `network_in` says of the first state_dict that has a network."""
+    names, reason, heads = [], None, None
+    for tensors in itertools.islice(state_dicts(root, set()), MAX_STATE_DICTS):
+        network, problem = network_in(tensors)
+        if network and not all(name.startswith(HEADS) for name in network[0]):
+            return network
+        heads, reason = heads or network, reason or problem
+        names = max(names, list(tensors), key=len)
+    if heads:
+        return heads
+    if not names:
+        keys = ", ".join(repr(key)[:30] for key in list(root)[:8]) if type(root) is dict else ""
+        raise WeightsError("holds no state_dict: no floating-point tensor under a name"
+                           + (f"; it has {keys}: save one network's state_dict() alone" if keys else ""))
+    shown = ", ".join(name[:60] for name in names[:FIRST_NAMES]) + ", ..." * (len(names) > FIRST_NAMES)
+    raise WeightsError((reason or "holds no network that swag knows") + f"; the first names in it: {shown}")
 
 
 def element_count(shape):
@@ -606,7 +774,15 @@ def output_dtype(tensor):
 FIRST = ("features.0.weight", "features.0.bias")
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)   # torchvision's, of RGB from 0 to 1
 CAFFE_MEAN = (103.939, 116.779, 123.68)   # of BGR from 0 to 255
-SMALL = 0.02   # root mean square; torchvision's have 0.06 to 0.3, the same for pixels up to 255 57 times less
+CAFFE_FILES = ("d01eb7cb", "00b39a1b")   # neural-style's VGG19 and VGG16: so their SHA-256 begin
+# Root mean squares of a first layer: torchvision's have 0.06 to 0.3, the same for pixels up to 255 57 times less.
+# But the VGGs that were trained in Caffe have 0.18 too, and what is made of them here has 10.
+SMALL, TURNED = 0.02, 1.0
+# These are known by how VGG16's first filter answers to blue, and by its first biases; VGG19 and fine-tuned ones
+# differ from it by less than 0.01 in the cosine, since they were all begun from one smaller network.
+CAFFE_FILTER = (0.429471, 0.373467, -0.06136, 0.27477, 0.038681, -0.367223, -0.057468, -0.26225, -0.350097)
+CAFFE_BIASES = (0.734298, 0.093404, 0.067757, 0.886297, 0.259945, 0.664267, -0.015829, 0.324907, 0.686007)
+SAME = 0.97
 
 
 def floats_of(dtype, data):
@@ -631,27 +807,50 @@ def from_caffe(weight, bias):
     return struct.pack(f"<{len(turned)}f", *turned), struct.pack(f"<{len(moved)}f", *moved)
 
 
-def first_layer(archive, tensors, names_of_caffe, pixels):
-    """What to write for the names of FIRST instead of what they hold, and what was assumed of the pixels."""
+def cosine(a, b):
+    lengths = math.sqrt(math.fsum(x * x for x in a) * math.fsum(x * x for x in b))
+    return math.fsum(x * y for x, y in zip(a, b)) / lengths if lengths > 0 else 0.0
+
+
+def sign_of_caffe(weight, bias):
+    """What about a first layer's values says that it was made for the pixels of Caffe; "" for nothing."""
+    size = math.sqrt(math.fsum(value * value for value in weight) / max(1, len(weight)))
+    if 0 < size < SMALL:
+        return f"its first layer has weights of {size:.2g} only, as for pixels from 0 to 255"
+    planes = [weight[begin:begin + 9] for begin in (0, 9, 18)]
+    known = len(bias) >= len(CAFFE_BIASES) and all(cosine(plane, CAFFE_FILTER) > SAME for plane in planes)
+    if known and size < TURNED and cosine(bias[:len(CAFFE_BIASES)], CAFFE_BIASES) > SAME:
+        return "its first layer is that of the VGGs first published, for Caffe"
+    return ""
+
+
+def values_of(archive, tensor):
+    raw = memoryview(archive.whole_storage(tensor.storage))
+    return floats_of(output_dtype(tensor), tensor_bytes(tensor, raw, archive.big_endian))
+
+
+def first_layer(archive, tensors, why, pixels):
+    """What to write for the names of FIRST instead of what they hold, and what was assumed of the pixels. `why`
+    says how else than by its values they are known to be for Caffe, or nothing."""
     weight, bias = (tensors.get(name) for name in FIRST)
     if weight is None or weight.shape[1:] != (3, 3, 3):
         if pixels == "caffe":
-            raise WeightsError("has no features.0.weight of a VGG, the layer that --input caffe is about")
+            raise WeightsError("has no features.0.weight of a VGG, the layer that --pixels caffe is about; "
+                               "ResNets of Caffe differ from torchvision's in their strides too")
         return {}, ""
-    raw = memoryview(archive.whole_storage(weight.storage))
-    values = floats_of(output_dtype(weight), tensor_bytes(weight, raw, archive.big_endian))
-    size = math.sqrt(math.fsum(value * value for value in values) / max(1, len(values)))
-    if pixels == "auto" and not names_of_caffe and 0 < size < SMALL:
-        raise WeightsError(f"has a first layer with weights of {size:.2g} only, as for pixels from 0 to 255: "
-                           "--input caffe takes them for those of Caffe, --input torchvision as they are")
-    if pixels == "torchvision" or (pixels == "auto" and not names_of_caffe):
+    if pixels == "torchvision":
         return {}, ""
-    if bias is None or bias.shape != weight.shape[:1]:
-        raise WeightsError("has no features.0.bias of the size of its first layer")
-    raw = memoryview(archive.whole_storage(bias.storage))
-    bias = floats_of(output_dtype(bias), tensor_bytes(bias, raw, archive.big_endian))
-    assumed = "taken for weights of Caffe (BGR, 0 to 255, less the mean), first layer turned to torchvision's"
-    return dict(zip(FIRST, from_caffe(values, bias))), assumed
+    has_bias = bias is not None and bias.shape == weight.shape[:1]
+    weight, bias = values_of(archive, weight), values_of(archive, bias) if has_bias else ()
+    why = "--pixels caffe says so" if pixels == "caffe" else why or sign_of_caffe(weight, bias)
+    if not why:
+        return {}, ""
+    if not has_bias:
+        raise WeightsError(f"seems to be for the pixels of Caffe ({why}), but has no features.0.bias of the size "
+                           "of its first layer; --pixels torchvision takes it as it is")
+    assumed = (f"taken for weights of Caffe (BGR, 0 to 255, less the mean), since {why}: first layer turned to "
+               "torchvision's pixels" + ("" if pixels == "caffe" else "; --pixels torchvision leaves it as it is"))
+    return dict(zip(FIRST, from_caffe(weight, bias))), assumed
 
 
 # ---------------------------------------------------------------- writing
@@ -697,11 +896,10 @@ def convert(source, target, name, without_heads, pixels):
     was assumed."""
     with open(source, "rb") as stream:
         archive = open_archive(stream)
-        everything, names_of_caffe = with_torchvision_names(find_state_dict(archive.root))
-        tensors = {key: tensor for key, tensor in everything.items()
-                   if tensor.storage.dtype.is_float and not (without_heads and key.startswith(HEADS))}
+        found, names_of_caffe, left = find_network(archive.root)
+        tensors = {key: tensor for key, tensor in found.items() if not (without_heads and key.startswith(HEADS))}
         if not tensors:
-            raise WeightsError("holds no floating-point tensor")
+            raise WeightsError("holds a classifier alone")
         for key, tensor in tensors.items():
             check_extent(key, tensor)
             archive.check(tensor.storage)
@@ -709,12 +907,17 @@ def convert(source, target, name, without_heads, pixels):
         file_bytes = os.fstat(stream.fileno()).st_size
         if data_bytes > 8 * file_bytes:   # tensors may share a storage, but not without end
             raise WeightsError(f"claims {data_bytes} bytes of tensors in a file of {file_bytes}")
-        replaced, assumed = first_layer(archive, tensors, names_of_caffe, pixels)
+        digest = sha256_of(stream)
+        known = next((one for one in CAFFE_FILES if one in name.lower() or digest.startswith(one)), "")
+        why = f"it is neural-style's file {known}" if known else "its layers are called conv1_1" * names_of_caffe
+        replaced, turned = first_layer(archive, tensors, why, pixels)
+        assumed = "; ".join(filter(None, (left, turned)))
         metadata = {"format": "pt", "converted_from": os.fsencode(name).decode("utf-8", "replace"),
-                    "source_sha256": sha256_of(stream), **({"assumed": assumed} if assumed else {})}
+                    "source_sha256": digest, **({"assumed": assumed} if assumed else {}),
+                    **({"pixels": pixels} if pixels == "torchvision" else {})}
         header, _ = safetensors_header(tensors, replaced, metadata)
         write_atomically(target, header, data_of(archive, tensors, replaced))
-    return len(tensors), len(everything) - len(tensors), assumed
+    return len(tensors), len(found) - len(tensors), assumed
 
 
 def open_part(folder, mode):
@@ -787,8 +990,9 @@ def main(arguments=None):
     parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
     parser.add_argument("--without-heads", action="store_true",
                         help="leave out the classifier, which swag does not read (most of a VGG's file)")
-    parser.add_argument("--input", choices=("auto", "torchvision", "caffe"), default="auto",
-                        help="the pixels that a VGG expects; auto: Caffe's for layers called conv1_1")
+    parser.add_argument("--pixels", choices=("auto", "torchvision", "caffe"), default="auto",
+                        help="what a VGG expects: torchvision's RGB, or Caffe's BGR from 0 to 255 less a mean; "
+                        "auto: by the file's name, the layers' names, or the values of the first layer")
     parser.add_argument("--name", help="what to call IN, in messages and in the file written")
     args = parser.parse_args(arguments)
     name = args.name or args.source
@@ -800,7 +1004,7 @@ def main(arguments=None):
         return fail(EXIT_WEIGHTS, name, "no such file")
     try:
         kept, left_out, assumed = convert(args.source, args.target, os.path.basename(name),
-                                          args.without_heads, args.input)
+                                          args.without_heads, args.pixels)
     except WeightsError as error:
         return fail(EXIT_WEIGHTS, name, error)
     except OSError as error:

@@ -125,8 +125,9 @@ int verify(const Arguments& arguments) {
 }
 
 int convert(const Arguments& arguments) {
-  Parser parser("model convert", "swag model convert IN.pth OUT.safetensors",
-                "PyTorch's weights to safetensors. Needs python3, no torch.");
+  Parser parser(
+      "model convert", "swag model convert IN.pth OUT.safetensors",
+      "PyTorch's weights to safetensors, or safetensors under other names. Needs python3, no torch.");
   std::string source, target;
   ConvertOptions options;
   parser.add_option("in", source, "PyTorch's file").required();
@@ -134,8 +135,9 @@ int convert(const Arguments& arguments) {
   parser.add_flag("--overwrite", options.overwrite, "Replace a file that is there already");
   parser
       .add_option(
-          "--input", options.pixels,
-          "The pixels that a VGG expects; auto: Caffe's for layers called conv1_1, else torchvision's [auto]")
+          "--pixels", options.pixels,
+          "What a VGG expects: torchvision's RGB, or Caffe's BGR from 0 to 255 less a mean, whose first "
+          "layer is then turned; auto: by the names of file and layers, and the first layer's values [auto]")
       .type_name("auto|torchvision|caffe")
       .one_of({"auto", "torchvision", "caffe"});
   if (!parser.parse(arguments)) return 0;
@@ -151,9 +153,10 @@ int convert(const Arguments& arguments) {
   const SafetensorsFile file = SafetensorsFile::open(target);
   const std::string networks = joined(fitting_networks(file));
   const auto assumed = file.metadata().find("assumed");
-  std::printf("%s: written, fits %s%s\n", shown(target).c_str(),
-              networks.empty() ? "no network that swag knows" : networks.c_str(),
-              assumed == file.metadata().end() ? "" : ("; " + printable(assumed->second)).c_str());
+  std::printf(
+      "%s: written, fits %s%s\n", shown(target).c_str(),
+      networks.empty() ? "no network that swag knows" : networks.c_str(),
+      assumed == file.metadata().end() ? "" : ("; " + printable(assumed->second, kMostMetadata)).c_str());
   return 0;
 }
 

@@ -174,8 +174,8 @@ std::string find_converter(const std::vector<std::string>& folders) {
 void convert_model(const std::string& source, const std::string& target, const ModelTools& tools,
                    const ConvertOptions& options) {
   // -I: neither the user's environment nor the working folder can put a module in the script's way.
-  std::vector<std::string> arguments = {tools.python,      "-I",      tools.converter,
-                                        "--without-heads", "--input", options.pixels};
+  std::vector<std::string> arguments = {tools.python,      "-I",       tools.converter,
+                                        "--without-heads", "--pixels", options.pixels};
   if (options.overwrite) arguments.push_back("--overwrite");
   if (options.opened >= 0) arguments.push_back("--name=" + source);
   arguments.insert(arguments.end(), {"--", options.opened >= 0 ? "/proc/self/fd/0" : source, target});
@@ -236,6 +236,7 @@ std::string fetch_model(const ModelFile& file, const std::string& folder, const 
   const std::string converted = temporary.file(target.filename().string()).string();
   ConvertOptions convert;
   convert.opened = opened.get();
+  convert.pixels = "torchvision";
   convert_model(archive.string(), converted, options.tools, convert);
   check_converted(converted, graph, digest, archive.string());
   const std::string note = sha256_file(converted) + "  " + target.filename().string() + "\n";

@@ -21,13 +21,13 @@ std::string find_converter(const std::vector<std::string>& folders);
 
 struct ConvertOptions {
   bool overwrite = false;
-  std::string pixels = "auto";  // of convert_weights.py --input: auto, torchvision, caffe
+  std::string pixels = "auto";  // of convert_weights.py --pixels: auto, torchvision, caffe
   int opened = -1;              // the source as an open file, which is then not looked up by its name again
 };
 
-/// Converts a PyTorch file to safetensors, classifiers left out. Throws Error(kWeights) for a file that
-/// cannot be read or must not, and when Python is missing; Error(kOutput) when `target` exists and may not be
-/// replaced, or cannot be written.
+/// Converts a PyTorch file, or a safetensors one under other names, to safetensors, classifiers left out.
+/// Throws Error(kWeights) for a file that cannot be read or must not, and when Python is missing;
+/// Error(kOutput) when `target` exists and may not be replaced, or cannot be written.
 void convert_model(const std::string& source, const std::string& target, const ModelTools& tools,
                    const ConvertOptions& options = {});
 

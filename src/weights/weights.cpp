@@ -5,6 +5,7 @@
 #include <set>
 
 #include "src/support/error.h"
+#include "src/weights/caffe_pixels.h"
 #include "src/weights/safetensors.h"
 
 namespace swag {
@@ -54,6 +55,17 @@ std::string mismatch(const SafetensorsFile& file, const Graph& graph) {
   return "";
 }
 
+/// Throws for a VGG that would paint noise, unless the file says where it comes from or what its pixels are.
+void check_pixels(const SafetensorsFile& file, const Weights& weights) {
+  if (!is_vgg(weights.network) || file.metadata().count("method") || file.metadata().count("pixels")) return;
+  const std::string sign = sign_of_caffe(weights.at("features.0.weight"), weights.at("features.0.bias"));
+  if (sign.empty()) return;
+  throw Error(
+      Status::kWeights,
+      file.name() + ": is for the pixels of Caffe (BGR, 0 to 255, less the mean), since " + sign +
+          "; `swag model convert` turns it to torchvision's, or with --pixels torchvision lets it be");
+}
+
 Weights read_weights(const SafetensorsFile& file, const Graph& graph) {
   const std::string problem = mismatch(file, graph);
   if (!problem.empty()) {
@@ -82,6 +94,7 @@ Weights read_weights(const SafetensorsFile& file, const Graph& graph) {
     }
     weights.values[entry.name] = std::move(values);
   }
+  check_pixels(file, weights);
   return weights;
 }
 

@@ -13,8 +13,8 @@ class SafetensorsFile;
 
 /// Reads and checks a safetensors file against the graph's state entries: every used name present with its
 /// shape, no extra names but those that do no harm (heads, counters, NoResNet's unused downsample), finite
-/// values, variances that are not negative. F32, F16 and BF16 are widened to float. Throws Error(kWeights)
-/// with expected and actual.
+/// values, variances that are not negative, no VGG for the pixels of Caffe (caffe_pixels.h). F32, F16 and
+/// BF16 are widened to float. Throws Error(kWeights) with expected and actual.
 Weights load_weights(const std::string& path, const Graph& graph);
 /// The same from memory; `name` stands for the file in messages.
 Weights load_weights(const void* data, size_t size, const std::string& name, const Graph& graph);

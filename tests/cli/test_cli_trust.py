@@ -7,7 +7,9 @@ nothing that a file holds reaches the terminal as it stands.
 Needs the standard library alone.
 """
 import hashlib
+import importlib.util
 import json
+import math
 import os
 import re
 import shutil
@@ -224,10 +226,31 @@ class Weights(CliTest):
 
     def test_what_the_converter_assumes_is_told(self):
         source, target = self.write("in.pth", caffe_layer()), self.path("out.safetensors")
-        self.assertIn("; taken for weights of Caffe", self.swag("model", "convert", source, target).stdout)
-        told = self.swag("model", "convert", source, target, "--overwrite", "--input", "torchvision").stdout
+        told = self.swag("model", "convert", source, target).stdout
+        self.assertIn("; taken for weights of Caffe", told)
+        self.assertIn("; --pixels torchvision leaves it as it is\n", told)
+        told = self.swag("model", "convert", source, target, "--overwrite", "--pixels", "torchvision").stdout
         self.assertNotIn("Caffe", told)
-        self.assert_mistake(USAGE, ["model", "convert", source, target, "--input", "bgr"], "--input")
+        self.assert_mistake(USAGE, ["model", "convert", source, target, "--pixels", "bgr"], "--pixels")
+
+    def test_the_converter_knows_the_networks_of_the_program(self):
+        """Their names and shapes; the files have holes where their values would be."""
+        folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools")
+        spec = importlib.util.spec_from_file_location("convert_weights", os.path.join(folder, "convert_weights.py"))
+        converter = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(converter)
+        listed = re.findall(r"^(\w+) +[0-9.]+ M ", self.swag("model", "list").stdout, re.MULTILINE)
+        self.assertEqual(sorted(listed), sorted(converter.NETWORKS))
+        for network, state in converter.NETWORKS.items():
+            header, end = {}, 0
+            for name, shape in state.items():
+                begin, end = end, end + 4 * math.prod(shape)
+                header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+            text = json.dumps(header).encode()
+            path = self.write(network + ".safetensors", struct.pack("<Q", len(text)) + text)
+            os.truncate(path, 8 + len(text) + end)
+            told = self.swag("model", "info", path).stdout
+            self.assertIn(network, re.search(r"; fits (.*)\n", told)[1].split(", "), told)
 
 
 class Text(CliTest):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fuzzes tools/convert_weights.py in this process: files of torch.save, changed as zip, tar, pickle or bytes.
+"""Fuzzes tools/convert_weights.py in this process: files of torch.save, changed as zip, tar, pickle or bytes,
+and of safetensors.
 
     tests/fuzz/conversion.py [--seconds 60] [--seed 1] [--found FOLDER] [FILE ...]   # a FILE is replayed instead
 
@@ -9,6 +10,7 @@ leaves a file behind or writes a file that is no safetensors leaves its input in
 import argparse
 import contextlib
 import io
+import json
 import os
 import pathlib
 import pickle
@@ -38,7 +40,7 @@ SECONDS_EACH, MEMORY_EACH = 10, 1 << 30
 INPUTS_PER_WORKER = 500
 CODES = (0, converter.EXIT_WEIGHTS, converter.EXIT_OUTPUT)   # small files need no memory worth speaking of
 OPCODES = [opcode.code.encode("latin-1") for opcode in pickletools.opcodes]
-WORDS = [b"state_dict", b"model", b"module.", b"ctorch\nFloatStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n",
+WORDS = [b"state_dict", b"features.", b"conv1_1", b"0.weight", b"model", b"module.", b"ctorch\nFloatStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n",
          b"cos\nsystem\n", b"ccollections\nOrderedDict\n", b")R", b"tQ", b"\x80\x02", b"PK\3\4", b"PK\1\2", b"archive/data/0"]
 
 
@@ -50,12 +52,16 @@ def bodies():
     first, second = storage("FloatStorage", "0", 12), storage("HalfStorage", "1", 12)
     view = b"(" + text("view") + integer(1) + integer(2) + b"t"
     yield one_tensor((4,), numel=12), data
-    two = entry("a.weight", tensor(first, (4, 3), (1, 4))) + entry("a.bias", tensor(second, (2,), (1,), 3))
+    two = entry("fc.weight", tensor(first, (4, 3), (1, 4))) + entry("bn1.bias", tensor(second, (2,), (1,), 3))
     yield ordered_dict(two), data
-    state = ordered_dict(entry("module.w", tensor(first, (2, 3), (3, 1))))
+    state = ordered_dict(entry("module.bn1.weight", tensor(first, (2,), (1,))))
     yield ordered_dict(entry("epoch", integer(3)) + entry("state_dict", state)), data
     yield state + b"}" + text("_metadata") + ordered_dict() + b"sb", data
-    yield ordered_dict(entry("w", tensor(storage("FloatStorage", "0", 12, view), (2,), (1,)))), data
+    yield ordered_dict(entry("fc.w", tensor(storage("FloatStorage", "0", 12, view), (2,), (1,)))), data
+    for names in (("conv1_1", "conv1_2", "fc6"), ("model.features.0", "model.features.3"), ("0", "2")):
+        layer = entry(names[0] + ".weight", tensor(storage("FloatStorage", "0", 12), (1, 3, 3, 3), (0, 1, 3, 1)))
+        rest = b"".join(entry(one + ".bias", tensor(first, (1,), (1,), i)) for i, one in enumerate(names))
+        yield ordered_dict(layer + rest), data
     yield b"}(" + entry("x", b"((K\1K\2tK\3t") + entry("model", state) + b"u", data
 
 
@@ -74,6 +80,17 @@ def tar_file(body, storages):
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return stream.getvalue()
+
+
+def safetensors_file(chance):
+    """A small one, with names, types, shapes and places that may be wrong."""
+    header, end = {}, 0
+    for name in chance.sample(("features.0.weight", "features.0.bias", "model.bn1.bias", "fc.w", "x"), 3):
+        shape = (1, 3, 3, 3) if name.endswith("0.weight") else (chance.choice((1, 2, 0, -1, 1 << 61)),)
+        begin, end = end, end + 4 * max(0, min(shape[0] * (27 if len(shape) > 1 else 1), 99))
+        header[name] = {"dtype": chance.choice(("F32",) * 5 + ("F64", "F8")), "shape": shape, "data_offsets": [begin, end]}
+    body = json.dumps(header).encode()
+    return struct.pack("<Q", len(body)) + body + bytes(end)
 
 
 def changed_pickle(chance, body):
@@ -123,6 +140,9 @@ def changed_zip(chance, body, storages):
 
 def new_input(chance, seeds):
     body, storages = chance.choice(seeds)
+    if chance.random() < 0.1:
+        data = safetensors_file(chance)
+        return mutations.plain(chance, data, WORDS) if chance.random() < 0.5 else data
     if chance.random() < 0.7:
         body = changed_pickle(chance, body)
     kind = chance.randrange(8)

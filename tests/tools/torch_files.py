@@ -71,5 +71,6 @@ def floats(*values):
     return struct.pack(f"<{len(values)}f", *values)
 
 
-def one_tensor(shape=(2,), stride=(1,), offset=0, kind="FloatStorage", numel=2):
-    return ordered_dict(entry("w", tensor(storage(kind, "0", numel), shape, stride, offset)))
+def one_tensor(shape=(2,), stride=(1,), offset=0, kind="FloatStorage", numel=2, key="fc.w"):
+    """Of a head, which may have any name and shape, where `key` says nothing else."""
+    return ordered_dict(entry(key, tensor(storage(kind, "0", numel), shape, stride, offset)))

@@ -213,7 +213,7 @@ TEST_CASE("an open file is converted, whatever its name has become, and its SHA-
   const std::string make =
       "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv[1])\n"
       "import torch_files as t\n"
-      "open(sys.argv[2], 'wb').write(t.zip_file(t.one_tensor(), {'0': t.floats(1, 2)}))";
+      "open(sys.argv[2], 'wb').write(t.zip_file(t.one_tensor(key='bn1.bias'), {'0': t.floats(1, 2)}))";
   const ProgramResult made =
       run_program({program("python3"), "-c", make, SWAG_SOURCE_DIR "/tests/tools", source});
   REQUIRE(made.errors == "");
@@ -228,7 +228,7 @@ TEST_CASE("an open file is converted, whatever its name has become, and its SHA-
   options.opened = opened.get();
   convert_model(source, target, tools, options);
   const SafetensorsFile file = SafetensorsFile::open(target);
-  CHECK(file.read<float>("w") == std::vector<float>{1, 2});
+  CHECK(file.read<float>("bn1.bias") == std::vector<float>{1, 2});
   CHECK(file.metadata().at("source_sha256") == digest);
   CHECK(file.metadata().at("converted_from") == "in.pth");
 }

@@ -139,6 +139,41 @@ TEST_CASE("weights of another network are refused and theirs is named") {
                  "layer1.0.conv1.weight has shape (64, 64, 3, 3), resnet50 needs (64, 64, 1, 1)"));
 }
 
+TEST_CASE("a VGG for the pixels of Caffe is refused, unless the file says whose it is") {
+  const TemporaryFolder folder;
+  const Graph graph = make_network("vgg11");
+  Weights weights = splitmix_weights(graph, 3);
+  const auto error = [&](const std::map<std::string, std::string>& metadata) {
+    weights.metadata = metadata;
+    save_weights(folder.file("w"), weights, graph);
+    return error_text([&] { load_weights(folder.file("w"), graph); });
+  };
+  CHECK(error({}).empty());
+  std::vector<float>& weight = weights.values["features.0.weight"];
+  std::vector<float>& bias = weights.values["features.0.bias"];
+
+  const std::vector<float> as_trained = weight;
+  for (float& value : weight) value /= 57;
+  CHECK(
+      contains(error({}), "w: is for the pixels of Caffe (BGR, 0 to 255, less the mean), since the weights"));
+  CHECK(contains(error({}), "`swag model convert` turns it"));
+  CHECK(error({{"pixels", "torchvision"}}).empty());
+  CHECK(error({{"method", "fitted"}}).empty());
+
+  // Of VGG19, as trained in Caffe: its weights are as large as torchvision's.
+  weight = as_trained;
+  const float plane[] = {0.341195f,  0.339992f,   -0.0448442f, 0.232159f, 0.0897821f,
+                         -0.303314f, -0.0726092f, -0.246675f,  -0.336833f};
+  const float biases[] = {0.7301776f,  0.06493629f,  0.03428847f, 0.8260386f, 0.2578029f,
+                          0.54867655f, -0.01243854f, 0.34789944f, 0.5510871f};
+  for (int i = 0; i < 27; ++i) weight[i] = plane[i % 9] * static_cast<float>(1 + 0.2 * (i / 9));
+  CHECK(error({}).empty());
+  for (int i = 0; i < 9; ++i) bias[i] = biases[i];
+  CHECK(contains(error({}), "since its first layer is that of the VGGs first published"));
+  for (float& value : weight) value *= 57;  // as the converter turns it
+  CHECK(error({}).empty());
+}
+
 TEST_CASE("NoResNet loads the weights of a ResNet50, its downsample left alone") {
   const TemporaryFolder folder;
   const Graph resnet = make_network("resnet50"), noresnet = make_network("noresnet50");
