@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/content_loss.h"
+#include "kernels/lerp.h"
 #include "kernels/cuda/nvtx.cuh"
 #include "src/backend/arguments.h"
 #include "src/backend/cuda_backend.h"

@@ -1,6 +1,7 @@
 // `swag run`: the main job, through the public C API.
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -20,7 +21,9 @@
 #include "src/cli/weights_search.h"
 #include "src/codecs/decode.h"
 #include "src/codecs/encode.h"
+#include "src/image/fit.h"
 #include "src/image/grid.h"
+#include "src/image/resize.h"
 #include "src/run/options.h"
 #include "src/run/plan.h"
 #include "src/support/json.h"
@@ -80,6 +83,11 @@ std::optional<Request> parse_request(const Arguments& arguments) {
     apply_options_from(settings, from);
   }
   options.apply_to(settings);
+  if (preset == "default" && !options_from.given() && has_trained_vgg(settings)) {
+    settings.load_preset("trained");
+    settings.preset_by_weights = true;
+    options.apply_to(settings);
+  }
   return request;
 }
 
@@ -127,6 +135,7 @@ class Run {
   void complain(const std::string& problem);
   std::string description() const;
   void checked(swag_status status) const;
+  bool hardly_changed(const Image& picture) const;
   int finish(swag_status status, const std::string& reason, const swag_progress& progress);
 
   static int on_progress(const swag_progress* progress, void* run);
@@ -291,6 +300,22 @@ void Run::save_grid(const Image& picture) {
   });
 }
 
+/// Whether a run that began with the content left it as it was, for an eye.
+bool Run::hardly_changed(const Image& picture) const {
+  constexpr double kNothing = 1.5 / 255;  // mean difference of a value
+  if (settings_.api.init != SWAG_INIT_CONTENT || settings_.api.iterations == 0) return false;
+  const StylizeOptions options = stylize_options(settings_.options());
+  const Image start =
+      resize(fit_to_shape(images_[0].image(), {picture.h, picture.w}, options.fit), picture.h, picture.w);
+  double sum = 0, seen = 0;
+  for (size_t i = 0; i < picture.rgb.size(); ++i) {
+    if (!picture.alpha.empty() && picture.alpha[i / 3] == 0) continue;
+    sum += std::fabs(picture.rgb[i] - start.rgb[i]);
+    ++seen;
+  }
+  return sum < kNothing * seen;
+}
+
 int Run::finish(swag_status status, const std::string& reason, const swag_progress& progress) {
   const int signal = InterruptGuard::signal();
   if (status != SWAG_OK) complain(reason + "; " + files_.saved() + " is the best picture so far");
@@ -318,6 +343,11 @@ int Run::run() {
                      init, &begun));
   ContextHandle context(begun, swag_end);
   for (const std::string& note : notes_) on_log(SWAG_LOG_WARNING, note.c_str(), this);
+  if (settings_.preset_by_weights) {
+    const std::string said = bare_name(settings_.weights) +
+                             " is trained, so options not given are those of --preset " + settings_.preset;
+    on_log(SWAG_LOG_INFO, said.c_str(), this);
+  }
   if (!settings_.save_weights.empty()) check(swag_model_save(model_.get(), settings_.save_weights.c_str()));
   if (!settings_.log.empty()) log_.open(settings_.log, settings_.overwrite);
   guard_.remember();
@@ -341,6 +371,13 @@ int Run::run() {
            (files_.saved() + ": what is transparent is white in a JPEG; a PNG keeps it").c_str(), this);
   }
   if (!settings_.grid.empty()) save_grid(best);
+  if (status == SWAG_OK && hardly_changed(best)) {
+    on_log(SWAG_LOG_WARNING,
+           "the picture hardly changed; give the style more say (--style-weight, ten times as much), the "
+           "content "
+           "less (--content-weight 0.01, where it is nearly flat), or start from noise (--init random)",
+           this);
+  }
   return finish(status, reason, progress);
 }
 

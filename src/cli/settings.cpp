@@ -26,7 +26,7 @@ std::string text_or_empty(const char* text) { return text ? text : ""; }
 const char* null_if_empty(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
 /// What a description adds to the options: for people, not for reading back.
-constexpr const char* kInformation[] = {"program", "content", "styles", "init_image", "weights_source"};
+constexpr const char* kInformation[] = {"program", "content", "styles", "init_image", "weights_source", "preset"};
 
 /// A JSON value as it would stand on the command line.
 std::string command_line_text(const Json& value, const std::string& file, const std::string& key) {
@@ -110,6 +110,7 @@ void Settings::load_preset(const std::string& name) {
   content_layer_weights = text_or_empty(api.content_layer_weights);
   style_blend = text_or_empty(api.style_blend);
   smoothing_layers = text_or_empty(api.smoothing_layers);
+  this->preset = name;
   network = preset.network;
   pooling = !preset.average_pooling ? "auto" : *preset.average_pooling ? "avg" : "max";
   weights = "auto";
@@ -171,7 +172,7 @@ std::string default_text(const Option& option) {
 }
 
 nlohmann::ordered_json to_json(const Settings& settings) {
-  auto json = nlohmann::ordered_json::object();
+  nlohmann::ordered_json json = {{"preset", settings.preset}};
   for (const Option& option : option_table()) {
     if (option.get) json[option.key()] = option.get(settings);
   }
@@ -205,6 +206,9 @@ void apply_options_from(Settings& settings, const std::string& path) {
     apply(option, settings, command_line_text(*entry, path, option.key()), path + ": " + option.key());
   }
   if (source.picture && json.contains("weights")) settings.weights_named_by = path;
+  for (const Preset& preset : presets()) {
+    if (json.contains("preset") && json["preset"] == preset.name) settings.preset = preset.name;
+  }
 }
 
 }  // namespace swag::cli

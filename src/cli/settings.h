@@ -23,6 +23,8 @@ struct Settings {
   /// The picture that says so, if one does: its word is no reason to read a file that it names, see
   /// resolve_weights().
   std::string weights_named_by;
+  std::string preset;              // where the options start from
+  bool preset_by_weights = false;  // `default` was asked for, and the weights in use made this of it
   int jpeg_quality = 95;
 
   // Of this call only; the picture does not depend on them.

@@ -154,6 +154,18 @@ std::string resolve_weights(Settings& settings) {
   return warning;
 }
 
+bool has_trained_vgg(const Settings& settings) {
+  if (!is_vgg(settings.network)) return false;
+  try {
+    const std::string file = weight_file_of(settings);
+    if (file.empty()) return false;
+    const auto metadata = SafetensorsFile::open(file).metadata();
+    return metadata.count("method") == 0;  // of weights that swag made
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::string bare_name(const std::string& weights) {
   return is_weight_file(weights) ? fs::path(weights).filename().string() : weights;
 }

@@ -25,8 +25,31 @@ constexpr Named<Conv2dAlgorithm> kConvs[] = {{Conv2dAlgorithm::kAuto, "auto"},
 Preset default_preset() {
   Preset preset;
   preset.name = "default";
-  preset.summary = "VGG19 from coarse to fine";
+  preset.summary = "VGG19 from coarse to fine; for trained weights the preset trained";
   preset.network = "vgg19";
+  return preset;
+}
+
+/// What to take of a VGG with trained weights when nothing is said; docs/looks.md has the pictures. Features
+/// as deep as relu4_1 and relu5_1 say where things are, and a style that asks much of them loses its colours
+/// and strokes to noise.
+Preset trained_preset() {
+  Preset preset = default_preset();
+  preset.name = "trained";
+  preset.summary =
+      "what default takes of a VGG with trained weights: Wasserstein distances, above all of the "
+      "shallow layers";
+  StylizeOptions& options = preset.options;
+  options.iterations = 50;
+  options.padding = Padding::kReplicate;
+  ObjectiveOptions& objective = options.objective;
+  objective.style_loss = StyleLossKind::kWasserstein;
+  objective.style_weight = 200;
+  objective.tv_weight = 3;
+  objective.tv_stencil = TvStencil::kNinePoint;
+  objective.style_layers = {"relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"};
+  objective.style_layer_weights = {64, 32, 4, 0.25, 0.05};
+  objective.content_layers = {"relu4_2"};
   return preset;
 }
 
@@ -143,8 +166,8 @@ void StylizeOptions::validate() const {
 
 const std::vector<Preset>& presets() {
   // Never destroyed: at exit a program may still call the library.
-  static const auto& kPresets =
-      *new const std::vector<Preset>{default_preset(), authors_preset(), gatys_preset(), crowson_preset()};
+  static const auto& kPresets = *new const std::vector<Preset>{
+      default_preset(), trained_preset(), authors_preset(), gatys_preset(), crowson_preset()};
   return kPresets;
 }
 

@@ -58,6 +58,54 @@ class Runs(CliTest):
         self.assertEqual((shown["style_weight"], shown["seed"], shown["init"]), (33, 5, "random"))
         self.assertEqual(shown["style_layers"], ["relu1_1", "relu3_1"])
 
+    def test_the_options_start_from_what_suits_the_weights(self):
+        weights = self.path("trained.safetensors")
+        self.stylise("--save-weights", weights)
+        shown = json.loads(self.swag("--show-options", "--network", "vgg11", "--weights", weights).stdout)
+        self.assertEqual((shown["preset"], shown["style_loss"]), ("default", "gram"))  # swag's own are random
+
+        data = self.read("trained.safetensors")
+        length = struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8:8 + length])
+        del header["__metadata__"]
+        text = json.dumps(header).encode()
+        self.write("trained.safetensors", struct.pack("<Q", len(text)) + text + data[8 + length:])
+        shown = json.loads(self.swag("--show-options", "--network", "vgg11", "--weights", weights).stdout)
+        self.assertEqual((shown["preset"], shown["style_loss"]), ("trained", "wasserstein"))
+        self.assertEqual(shown["style_layer_weights"], [64, 32, 4, 0.25, 0.05])
+        shown = json.loads(self.swag("--show-options", "--network", "vgg11", "--weights", weights, "--style-layers",
+                                     "relu1_1", "--style-weight", "7").stdout)
+        self.assertEqual((shown["style_layers"], shown["style_layer_weights"], shown["style_weight"]),
+                         (["relu1_1"], [1], 7))
+        for preset in ("gatys", "crowson"):
+            shown = json.loads(self.swag("--show-options", "--preset", preset, "--network", "vgg11", "--weights",
+                                         weights).stdout)
+            self.assertEqual(shown["preset"], preset)
+        os.remove(self.out)
+        result = self.stylise("--weights", weights)
+        self.assertIn("trained.safetensors is trained, so options not given are those of --preset trained", result.stderr)
+
+    def test_steps_of_the_first_scale_keep_their_share(self):
+        shown = json.loads(self.swag("--show-options", "--preset", "crowson", "-n", "120", "--weights", "random").stdout)
+        self.assertEqual((shown["iterations"], shown["initial_iterations"]), (120, 240))
+        shown = json.loads(self.swag("--show-options", "--preset", "crowson", "--optimizer", "lbfgs", "--weights",
+                                     "random").stdout)
+        self.assertEqual((shown["clamp"], shown["learning_rate"]), ("off", 1))
+
+    def test_the_parts_of_the_preset_crowson_run(self):
+        for options in (["--loss", "mse", "--style-loss", "wasserstein"], ["--tv-stencil", "nine-point", "--tv-weight", "2"],
+                        ["--padding", "replicate"], ["--optimizer", "adam", "--clamp", "on", "--average", "0.9"],
+                        ["--scales", "2", "--scale-factor", "1.2", "--min-scale", "30", "--initial-iterations", "4"]):
+            self.stylise("--overwrite", *options)
+            self.assertEqual(decode_png(self.read("out.png"))[:3], (48, 36, 3))
+
+    def test_a_picture_that_hardly_changed_says_so_with_a_way_out(self):
+        self.content = self.write("flat.png", png(64, 48, 3, lambda x, y: [124, 116, 104]))
+        self.assertIn("hardly changed", self.stylise().stderr)
+        os.remove(self.out)
+        self.assertNotIn("hardly changed", self.stylise("--init", "random").stderr)
+        self.assertNotIn("hardly changed", self.stylise("--overwrite", "--iterations", "0").stderr)
+
     def test_a_jpeg_tells_how_to_make_it_again(self):
         self.out = self.path("out.jpg")
         self.stylise("--style-weight", "7")
@@ -318,7 +366,7 @@ class ShowOptions(CliTest):
         self.assertEqual(self.shown("--loss", "paper", "--weights", "random")["scales"], 1)
 
     def test_adam_has_a_step_of_its_own(self):
-        self.assertEqual(self.shown("--optimizer", "adam", "--weights", "random")["learning_rate"], 0.05)
+        self.assertEqual(self.shown("--optimizer", "adam", "--weights", "random")["learning_rate"], 0.02)
 
 
 class OtherCommands(CliTest):

@@ -23,11 +23,21 @@ class Mistakes(CliTest):
         self.assert_mistake(USAGE, [self.content, self.style], "-o")
         self.assert_mistake(USAGE, [self.content, self.style, "-o", self.out, "--colour"], "--colour")
 
+    def test_what_clean_pictures_take_is_refused_where_it_cannot_be(self):
+        self.assert_bad(USAGE, "--style-loss", "'swd'", "gram, wasserstein", options=["--style-loss", "swd"])
+        self.assert_bad(USAGE, "--average", "'1'", options=["--average", "1"])
+        self.assert_bad(USAGE, "--scale-factor", options=["--scale-factor", "1"])
+        self.assert_bad(USAGE, "--clamp", "adam", options=["--clamp", "on"])
+        self.assert_bad(USAGE, "--clamp", "'yes'", options=["--clamp", "yes"])
+        self.assert_bad(USAGE, "--padding", "zeros, replicate", options=["--padding", "reflect"])
+        self.assert_bad(USAGE, "--tv-stencil", "nine-point", options=["--tv-stencil", "9"])
+
     def test_numbers_are_read_strictly(self):
         options = {"--style-weight": "from 0", "--content-weight": "from 0", "--tv-weight": "from 0",
                    "--style-scale": "above 0", "--temperature": "above 0", "--entropy": "below 1",
                    "--learning-rate": "above 0", "--iterations": "whole number", "--history": "from 1",
-                   "--scales": "from 1 to 10", "--scale-factor": "above 1 and up to 16", "--threads": "from 0",
+                   "--scales": "from 1 to 20", "--scale-factor": "above 1 and up to 16", "--threads": "from 0",
+                   "--average": "from 0 to below 1", "--min-scale": "from 1", "--initial-iterations": "whole number",
                    "--seed": "from 0", "--save-every": "from 1", "--jpeg-quality": "to 100"}
         for option, allowed in options.items():
             for value in ("12junk", "nan", "inf", "-1", "1e999", "", " 3", "0x10"):
