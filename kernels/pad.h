@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/host_device.h"
 #include "kernels/stream.h"
 
 namespace swag {
@@ -10,8 +11,8 @@ struct PadParams {
   int h = 0, w = 0, c = 0;  // of x
   int pad = 0;              // rows and columns on every side
 
-  int h_out() const { return h + 2 * pad; }
-  int w_out() const { return w + 2 * pad; }
+  SWAG_HOST_DEVICE int h_out() const { return h + 2 * pad; }
+  SWAG_HOST_DEVICE int w_out() const { return w + 2 * pad; }
 };
 
 namespace cpu {

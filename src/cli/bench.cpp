@@ -58,6 +58,7 @@ std::optional<BenchRequest> parse_bench(Parser& parser, std::vector<std::string>
   request.size = integer_of("--size", size, kSize);
   request.repeat = integer_of("--repeat", repeat, kRepeat);
   request.settings.weights = "random";
+  request.settings.api.padding = SWAG_PADDING_ZEROS;  // torchvision's network
   options.apply_to(request.settings);
   expand(request.settings);
   return request;

@@ -65,6 +65,7 @@ std::optional<DumpRequest> parse_dump(const Arguments& arguments) {
                                    "--conv"});
   if (!parser.parse(arguments)) return std::nullopt;
   request.settings.size = "as-is";
+  request.settings.api.padding = SWAG_PADDING_ZEROS;  // as the reference has it
   options.apply_to(request.settings);
   expand(request.settings);
   return request;

@@ -27,6 +27,7 @@ Preset default_preset() {
   preset.name = "default";
   preset.summary = "VGG19 from coarse to fine; for trained weights the preset trained";
   preset.network = "vgg19";
+  preset.options.padding = Padding::kReplicate;
   return preset;
 }
 
@@ -41,7 +42,6 @@ Preset trained_preset() {
       "shallow layers";
   StylizeOptions& options = preset.options;
   options.iterations = 50;
-  options.padding = Padding::kReplicate;
   ObjectiveOptions& objective = options.objective;
   objective.style_loss = StyleLossKind::kWasserstein;
   objective.style_weight = 200;

@@ -50,8 +50,8 @@ class SignalTest(CliTest):
             self.addCleanup(reader.join, 10)
         return process
 
-    def assert_saved(self, process, code):
-        self.assertEqual(process.wait(60), code)
+    def assert_saved(self, process, *codes):
+        self.assertIn(process.wait(60), codes)
         self.assertRegex(process.stderr.read(), r"^swag: interrupted; .*out.png is the best picture so far\n$")
         self.assertEqual(decode_png(self.read("out.png"))[:2], (120, 90))
         os.remove(self.out)
@@ -79,7 +79,8 @@ class Signals(SignalTest):
             process = self.start()
             process.send_signal(signal.SIGTERM)
             process.send_signal(second)
-            self.assert_saved(process, 128 + signal.SIGTERM)
+            # Where both wait for a busy machine, the system says which comes first.
+            self.assert_saved(process, 128 + signal.SIGTERM, 128 + second)
 
     @unittest.skipUnless(shutil.which("timeout"), "there is no timeout(1)")
     def test_timeout_saves_the_picture(self):

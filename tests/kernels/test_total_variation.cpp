@@ -93,7 +93,8 @@ double naive_nine_point(const std::vector<double>& x, int h, int w) {
 
 TEST_CASE(
     "the nine-point total variation is that of the picture with its edge repeated, and so its gradient") {
-  for (const auto& [h, w] : {std::pair{1, 1}, {1, 6}, {7, 1}, {2, 2}, {4, 9}}) {
+  for (const auto& size : {std::pair{1, 1}, {1, 6}, {7, 1}, {2, 2}, {4, 9}}) {
+    const int h = size.first, w = size.second;
     CAPTURE(h);
     CAPTURE(w);
     auto x = random_vector<double>(int64_t{h} * w * 3, 1);
