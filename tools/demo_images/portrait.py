@@ -54,7 +54,7 @@ def flesh(x, y, z):
     d = carve(d, limb(p, (0, -0.50, 0.90), (0, -0.60, 0.875), 0.02, 0.025), 0.05)
     d = join(d, lips(q), 0.04)
     bow = y + 0.010 * np.cos(16 * s)
-    d = carve(d, limb((s, bow, z), (0, -0.690, 0.86), (0.235, -0.676, 0.745), 0.006, 0.005), 0.02)
+    d = carve(d, limb((s, bow, z), (0, -0.690, 0.86), (0.235, -0.672, 0.785), 0.006, 0.004), 0.02)
     neck = limb(p, (0, -0.85, -0.24), (0, -2.1, -0.34), 0.32, 0.39)
     neck = join(neck, limb(q, (0.40, -0.70, -0.32), (0.10, -1.98, 0.12), 0.08, 0.06), 0.14)
     return join(d, neck, 0.12)
@@ -157,14 +157,14 @@ def paint(p, head, what):
     skin = skin * (1 - 0.22 * hollow * (z > 0.5))[:, None]
     mouth = smoothstep(0.022, -0.006, lips((s, y, z)))
     skin = mix(skin, LIP, mouth * 0.85)
-    line = smoothstep(0.014, 0.003, np.abs(y + 0.010 * np.cos(16 * s) + 0.690 - 0.05 * s)) * smoothstep(0.25, 0.19, s)
+    line = smoothstep(0.014, 0.003, np.abs(y + 0.010 * np.cos(16 * s) + 0.690 - 0.09 * s)) * smoothstep(0.25, 0.19, s)
     skin = mix(skin, LIP * 0.3, 0.8 * line * (z > 0.6))
     along = (s - 0.13) / 0.36
     line = 0.205 + 0.085 * np.sin(np.clip(along, -0.1, 1.2) * 2.3) - 0.02
     thick = 0.046 * (1.1 - 0.75 * along)
     brow = smoothstep(1.15, 0.3, np.abs(y - line) / np.maximum(thick, 0.005)) * smoothstep(-0.06, 0.08, along)
     brow = brow * smoothstep(1.05, 0.8, along) * (0.85 + 0.3 * gradient_noise(s * 50 - y * 40, y * 20 + s * 10, 23))
-    skin = mix(skin, HAIR * 0.8, np.clip(brow * 0.85, 0, 1) * (z > 0.3))
+    skin = mix(skin, HAIR * 0.8, np.clip(brow * 0.95, 0, 1) * (z > 0.3))
     edge = opening(s - EYES[0], y - EYES[1])
     lash = smoothstep(0.022, 0.004, np.abs(edge - 0.004)) * (y > EYES[1] - 0.01 + 0.1 * (s - EYES[0])) * (z > 0.5)
     crease = smoothstep(0.022, 0.004, np.abs(edge - 0.052)) * (y > 0.03) * (np.abs(s - EYES[0]) < 0.17) * (z > 0.5)
