@@ -192,15 +192,15 @@ def render(size=576, seed=3):
     hill(sheet, lambda x: 0.66 + 0.07 * np.sin(4.6 * x + 0.2), TEAL, PALE, rng, 8, 0.0)
     for x, w, h, wall, roof in ((0.52, 0.060, 0.070, PAPER, INK), (0.595, 0.055, 0.105, GOLD, INK),
                                 (0.665, 0.072, 0.062, PAPER, INK), (0.75, 0.055, 0.090, TEAL, INK),
-                                (0.82, 0.065, 0.060, PAPER, INK)):
+                                (0.825, 0.065, 0.060, GOLD, INK)):
         y = 0.665 + 0.07 * np.sin(4.6 * (x + 0.5 * w) + 0.2) + 0.012
         house(sheet, x, y, w, h, wall, roof, GOLD if wall == TEAL else INK)
     hill(sheet, lambda x: 0.80 - 0.07 * np.sin(4.0 * x + 0.9), INK, GOLD, rng, 9, 0.0)
-    twig(sheet, (0.17, 1.0), -1.75, 0.56, 0.35, 6, GOLD, INK, 0.19)
-    twig(sheet, (0.88, 1.02), -1.45, 0.36, -0.35, 4, PAPER, INK, 0.16)
-    for x, y, r in ((0.40, 0.90, 0.075), (0.56, 0.865, 0.055), (0.66, 0.93, 0.065)):
+    twig(sheet, (0.18, 1.0), -1.80, 0.50, 0.35, 5, GOLD, INK, 0.19)
+    twig(sheet, (0.90, 1.00), -1.50, 0.27, -0.30, 3, PAPER, INK, 0.145)
+    for x, y, r in ((0.40, 0.870, 0.072), (0.54, 0.835, 0.052), (0.65, 0.885, 0.060)):
         flower(sheet, x, y, r, RED, GOLD)
-    bird(sheet, (0.31, 0.285), 0.32, -0.22, 1, INK, PAPER)
+    bird(sheet, (0.33, 0.275), 0.31, -0.22, 1, INK, PAPER)
     bird(sheet, (0.86, 0.155), 0.13, 0.2, -1, INK, PAPER)
     bird(sheet, (0.50, 0.47), 0.12, -0.5, 1, INK, PAPER)
     frame(sheet)
