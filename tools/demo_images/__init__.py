@@ -1,1 +1,1 @@
-"""Renders the two pictures that `make demo` works on: a landscape, as if photographed, and a painting."""
+"""Renders the pictures in assets/, a module for each; landscape and painting are what `make demo` works on."""

@@ -1,4 +1,4 @@
-"""Seeded gradient noise and the small array operations that both pictures share."""
+"""Seeded gradient noise and the small array operations that the pictures share."""
 
 import numpy as np
 
