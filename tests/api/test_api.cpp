@@ -79,6 +79,14 @@ TEST_CASE("presets fill the options, unknown ones are refused") {
   CHECK(std::string(options.size) == "512x512");
   CHECK(options.fit == SWAG_FIT_STRETCH);
   CHECK(std::string(options.style_layers) == "conv1,layer1,layer2,layer3,layer4");
+  REQUIRE(swag_options_init(&options, "crowson") == SWAG_OK);
+  CHECK((options.loss == SWAG_LOSS_MSE && options.style_loss == SWAG_STYLE_LOSS_WASSERSTEIN));
+  CHECK((options.tv_stencil == SWAG_TV_NINE_POINT && options.padding == SWAG_PADDING_REPLICATE));
+  CHECK((options.clamp == 1 && options.average == 0.99 && options.initial_iterations == 1000));
+  CHECK((options.min_scale == 128 && options.learning_rate == 0));
+  CHECK(std::string(options.style_layer_weights) == "256,64,16,4,1");
+  REQUIRE(swag_options_init(&options, "trained") == SWAG_OK);
+  CHECK(std::string(options.style_layer_weights) == "64,32,4,0.25,0.05");
   CHECK(swag_options_init(&options, "monet") == SWAG_USAGE);
   CHECK(error_mentions("gatys"));
 }

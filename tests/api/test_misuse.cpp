@@ -228,7 +228,7 @@ TEST_CASE("numbers that are none, or out of their range, are wrong use") {
     for (double swag_options::*member :
          {&swag_options::style_scale, &swag_options::content_weight, &swag_options::style_weight,
           &swag_options::tv_weight, &swag_options::temperature, &swag_options::learning_rate,
-          &swag_options::scale_factor}) {
+          &swag_options::scale_factor, &swag_options::average}) {
       swag_options options = small_options();
       options.*member = number;
       options.smoothing = SWAG_SMOOTHING_SOFTMAX;
@@ -238,7 +238,8 @@ TEST_CASE("numbers that are none, or out of their range, are wrong use") {
   }
   for (const int number : {INT_MIN, -1, INT_MAX}) {
     for (int swag_options::*member :
-         {&swag_options::iterations, &swag_options::history, &swag_options::scales, &swag_options::threads}) {
+         {&swag_options::iterations, &swag_options::history, &swag_options::scales, &swag_options::threads,
+          &swag_options::initial_iterations, &swag_options::min_scale}) {
       swag_options options = small_options();
       options.*member = number;
       swag_context* context = nullptr;

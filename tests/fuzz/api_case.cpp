@@ -110,18 +110,20 @@ void ApiOptions::change_text(Input& input, int field) {
 void ApiOptions::change_number(Input& input, int field) {
   double* const numbers[] = {&options_.style_scale,   &options_.content_weight, &options_.style_weight,
                              &options_.tv_weight,     &options_.temperature,    &options_.entropy,
-                             &options_.learning_rate, &options_.scale_factor};
+                             &options_.learning_rate, &options_.scale_factor,   &options_.average};
   const int count = static_cast<int>(std::size(numbers));
-  int* const integers[] = {&options_.iterations, &options_.history, &options_.scales};
+  int* const integers[] = {&options_.iterations,         &options_.history,   &options_.scales,
+                           &options_.initial_iterations, &options_.min_scale, &options_.clamp};
+  const int whole = static_cast<int>(std::size(integers));
   if (field < count) {
     *numbers[field] = input.number(0, 3) == 0 ? input.any<double>() : input.one_of(kNumbers);
-  } else if (field < count + 3) {
+  } else if (field < count + whole) {
     *integers[field - count] = input.one_of(kIntegers);
   } else {
     constexpr int kThreads[] = {1, 1, 2, 0, -1, 1025};  // 1024 of them are allowed, and slow to make
     options_.threads = input.one_of(kThreads);
   }
-  if (field == count + 3 || input.flag()) options_.seed = input.any<uint64_t>();
+  if (field == count + whole || input.flag()) options_.seed = input.any<uint64_t>();
 }
 
 void ApiOptions::change_choice(Input& input, int field) {
@@ -134,6 +136,8 @@ void ApiOptions::change_choice(Input& input, int field) {
     case 4: set_number(options_.precision, number); break;
     case 5: set_number(options_.fit, number); break;
     case 6: set_number(options_.style_loss, number); break;
+    case 7: set_number(options_.tv_stencil, number); break;
+    case 8: set_number(options_.padding, number); break;
     default: set_number(options_.conv, number);
   }
 }
@@ -141,17 +145,18 @@ void ApiOptions::change_choice(Input& input, int field) {
 void ApiOptions::change_field(Input& input) {
   const int kind = static_cast<int>(input.number(0, 2));
   if (kind == 0) change_text(input, static_cast<int>(input.number(0, 7)));
-  if (kind == 1) change_number(input, static_cast<int>(input.number(0, 11)));
-  if (kind == 2) change_choice(input, static_cast<int>(input.number(0, 7)));
+  if (kind == 1) change_number(input, static_cast<int>(input.number(0, 15)));
+  if (kind == 2) change_choice(input, static_cast<int>(input.number(0, 9)));
 }
 
 ApiOptions::ApiOptions(Input& input) {
-  constexpr const char* kPresets[] = {"default", "default", "authors", "gatys"};
+  constexpr const char* kPresets[] = {"default", "trained", "authors", "gatys", "crowson"};
   require(swag_options_init(&options_, input.one_of(kPresets)) == SWAG_OK, "a preset is there");
   options_.size = "16";
   options_.style_layers = options_.content_layers = "relu1_1";
   options_.style_layer_weights = options_.content_layer_weights = options_.smoothing_layers = nullptr;
   options_.iterations = 2;
+  options_.initial_iterations = 0;
   options_.threads = options_.scales = 1;
   patience = static_cast<int>(input.number(1, 12));
   options_.progress = progress;
