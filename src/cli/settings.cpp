@@ -26,7 +26,8 @@ std::string text_or_empty(const char* text) { return text ? text : ""; }
 const char* null_if_empty(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
 /// What a description adds to the options: for people, not for reading back.
-constexpr const char* kInformation[] = {"program", "content", "styles", "init_image", "weights_source", "preset"};
+constexpr const char* kInformation[] = {"program",    "content",        "styles",
+                                        "init_image", "weights_source", "preset"};
 
 /// A JSON value as it would stand on the command line.
 std::string command_line_text(const Json& value, const std::string& file, const std::string& key) {

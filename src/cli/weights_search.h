@@ -45,8 +45,8 @@ bool parse_splitmix(const std::string& weights, uint64_t& seed);
 /// one of weight_file_of(). Returns a warning, or nothing. Throws Error(kWeights) when there is none.
 std::string resolve_weights(Settings& settings);
 
-/// Whether these settings run a VGG with weights trained on pictures, neither fitted nor random ones. False too
-/// where that cannot be told: what is wrong with the weights is for resolve_weights() and loading to say.
+/// Whether these settings run a VGG with weights trained on pictures, neither fitted nor random ones. False
+/// too where that cannot be told: what is wrong with the weights is for resolve_weights() and loading to say.
 bool has_trained_vgg(const Settings& settings);
 
 /// The weights as a picture may tell them: a file by its name alone, whose folders are nobody's business.

@@ -105,7 +105,8 @@ TEST_CASE("every preset is valid and has a name of its own") {
     CHECK(&find_preset(preset.name) == &preset);
     CHECK_FALSE(preset.summary.empty());
   }
-  CHECK(complaint([] { find_preset("monet"); }) == "'monet' is not one of default, trained, authors, gatys, crowson");
+  CHECK(complaint([] { find_preset("monet"); }) ==
+        "'monet' is not one of default, trained, authors, gatys, crowson");
 }
 
 TEST_CASE("the preset authors has the constants of the released code") {
