@@ -147,11 +147,11 @@ void set_loss(Settings& s, const std::string& name) {
   if (!is_size_free(loss)) s.api.scales = 1;
 }
 
-/// Another optimiser, another customary step.
+/// Another optimiser, another customary step. Bounds and averages are for steps as even as Adam's.
 void set_optimizer(Settings& s, const std::string& name) {
   s.api.optimizer = static_cast<swag_optimizer>(parse_optimizer(name));
   s.api.learning_rate = 0;
-  if (s.api.optimizer != SWAG_ADAM) s.api.clamp = 0;
+  if (s.api.optimizer != SWAG_ADAM) s.api.clamp = 0, s.api.average = 0;
 }
 
 /// The first scale keeps its share.

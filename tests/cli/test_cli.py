@@ -90,7 +90,7 @@ class Runs(CliTest):
         self.assertEqual((shown["iterations"], shown["initial_iterations"]), (120, 240))
         shown = json.loads(self.swag("--show-options", "--preset", "crowson", "--optimizer", "lbfgs", "--weights",
                                      "random").stdout)
-        self.assertEqual((shown["clamp"], shown["learning_rate"]), ("off", 1))
+        self.assertEqual((shown["clamp"], shown["average"], shown["learning_rate"]), ("off", 0, 1))
 
     def test_the_parts_of_the_preset_crowson_run(self):
         for options in (["--loss", "mse", "--style-loss", "wasserstein"], ["--tv-stencil", "nine-point", "--tv-weight", "2"],

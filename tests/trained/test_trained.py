@@ -126,7 +126,7 @@ class Trained(unittest.TestCase):
         print(f"{SIZE} pixels, {evaluations} evaluations of Adam: {loss:.4g}; the peer's {PEER_LOSS:.4g}")
         self.assertLessEqual(evaluations, PEER_EVALUATIONS)
         self.assertLessEqual(loss, 0.75 * PEER_LOSS)
-        loss, evaluations = self.stylise("lbfgs", "--optimizer", "lbfgs", "--average", 0, "--initial-iterations", 52)
+        loss, evaluations = self.stylise("lbfgs", "--optimizer", "lbfgs", "--initial-iterations", 52)
         print(f"{SIZE} pixels, {evaluations} evaluations of L-BFGS: {loss:.4g}")
         self.assertLess(2 * evaluations, PEER_EVALUATIONS)
         self.assertLessEqual(loss, 0.25 * PEER_LOSS)
