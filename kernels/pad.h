@@ -15,6 +15,13 @@ struct PadParams {
   SWAG_HOST_DEVICE int w_out() const { return w + 2 * pad; }
 };
 
+/// The rows or columns [begin, end) of y that are copies of row or column `in` of x.
+struct PadCopies {
+  SWAG_HOST_DEVICE PadCopies(int in, int size, int pad)
+      : begin(in == 0 ? 0 : in + pad), end(in + 1 == size ? size + 2 * pad : in + pad + 1) {}
+  int begin, end;
+};
+
 namespace cpu {
 
 template <typename T>

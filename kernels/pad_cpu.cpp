@@ -2,16 +2,6 @@
 #include "kernels/pad.h"
 
 namespace swag::cpu {
-namespace {
-
-/// The rows or columns [begin, end) of y that are copies of `in`.
-struct Copies {
-  Copies(int in, int size, int pad)
-      : begin(in == 0 ? 0 : in + pad), end(in + 1 == size ? size + 2 * pad : in + pad + 1) {}
-  int begin, end;
-};
-
-}  // namespace
 
 template <typename T>
 void pad_replicate_forward(T* y, const T* x, const PadParams& params, Stream stream) {
@@ -35,9 +25,9 @@ void pad_replicate_backward(T* dx, const T* dy, const PadParams& params, Stream 
   const int64_t row_size = int64_t{params.w_out()} * params.c;
   parallel_ranges(stream, params.h, pixel_grain(params.w * params.c), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const Copies rows(static_cast<int>(row), params.h, params.pad);
+      const PadCopies rows(static_cast<int>(row), params.h, params.pad);
       for (int col = 0; col < params.w; ++col) {
-        const Copies cols(col, params.w, params.pad);
+        const PadCopies cols(col, params.w, params.pad);
         for (int channel = 0; channel < params.c; ++channel) {
           T sum = 0;
           for (int r = rows.begin; r < rows.end; ++r) {

@@ -5,13 +5,6 @@
 namespace swag::cuda {
 namespace {
 
-/// The rows or columns [begin, end) of y that are copies of `in`.
-struct Copies {
-  int begin, end;
-  __device__ Copies(int in, int size, int pad)
-      : begin(in == 0 ? 0 : in + pad), end(in + 1 == size ? size + 2 * pad : in + pad + 1) {}
-};
-
 /// A thread makes one element of y: three channels are no four floats.
 /// Grid: row elements / 256 x rows (at most 65535), block 256. No shared memory. Bound by bytes: 8 an
 /// element.
@@ -35,10 +28,10 @@ __global__ void __launch_bounds__(kElementThreads)
     pad_replicate_backward_kernel(float* dx, const float* dy, PadParams params) {
   const int64_t row_size = int64_t{params.w} * params.c, padded = int64_t{params.w_out()} * params.c;
   for (int row = blockIdx.y; row < params.h; row += gridDim.y) {
-    const Copies rows(row, params.h, params.pad);
+    const PadCopies rows(row, params.h, params.pad);
     for_each_group<1>(row_size, [&](int64_t i) {
       const int col = static_cast<int>(i) / params.c, channel = static_cast<int>(i) % params.c;
-      const Copies cols(col, params.w, params.pad);
+      const PadCopies cols(col, params.w, params.pad);
       float sum = 0;
       for (int r = rows.begin; r < rows.end; ++r) {
         for (int q = cols.begin; q < cols.end; ++q) sum += dy[r * padded + int64_t{q} * params.c + channel];

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "kernels/content_loss.h"
-#include "kernels/lerp.h"
 #include "kernels/cuda/nvtx.cuh"
+#include "kernels/lerp.h"
 #include "src/backend/arguments.h"
 #include "src/backend/cuda_backend.h"
 #include "src/support/error.h"

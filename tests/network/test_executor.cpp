@@ -81,30 +81,33 @@ class Probe {
 
 const LoweringOptions kUnfused{false, false};
 
+/// That the gradient of the probe's loss on h x w pixels is its slope, by central differences.
+void check_gradient(Probe& probe, int h, int w) {
+  const std::vector<double> x = test::random_vector<double>(h * w * 3, 1),
+                            d = test::random_vector<double>(h * w * 3, 2);
+  const std::vector<std::string> taps = probe.graph().default_style_taps;
+  const double step = 1e-6;
+  std::vector<double> ahead = x, behind = x;
+  for (size_t i = 0; i < x.size(); ++i) {
+    ahead[i] += step * d[i];
+    behind[i] -= step * d[i];
+  }
+  const double slope = (probe.run(ahead, h, w, taps).loss - probe.run(behind, h, w, taps).loss) / (2 * step);
+  const std::vector<double> gradient = probe.run(x, h, w, taps).gradient;
+  const double expected = std::inner_product(gradient.begin(), gradient.end(), d.begin(), 0.0);
+  const bool close = std::abs(slope - expected) <= 1e-5 * std::abs(expected);
+  CAPTURE(slope);
+  CAPTURE(expected);
+  CHECK(close);
+}
+
 TEST_CASE("backward of a whole network agrees with central differences") {
   for (const std::string network : {"vgg11", "vgg11_bn", "resnet18", "noresnet50", "concat"}) {
     for (bool average : {false, true}) {
       CAPTURE(network);
       CAPTURE(average);
       Probe probe(network, average, {});
-      const int h = 37, w = 33;
-      const std::vector<double> x = test::random_vector<double>(h * w * 3, 1),
-                                d = test::random_vector<double>(h * w * 3, 2);
-      const std::vector<std::string> taps = probe.graph().default_style_taps;
-      const double step = 1e-6;
-      std::vector<double> ahead = x, behind = x;
-      for (size_t i = 0; i < x.size(); ++i) {
-        ahead[i] += step * d[i];
-        behind[i] -= step * d[i];
-      }
-      const double slope =
-          (probe.run(ahead, h, w, taps).loss - probe.run(behind, h, w, taps).loss) / (2 * step);
-      const std::vector<double> gradient = probe.run(x, h, w, taps).gradient;
-      const double expected = std::inner_product(gradient.begin(), gradient.end(), d.begin(), 0.0);
-      const bool close = std::abs(slope - expected) <= 1e-5 * std::abs(expected);
-      CAPTURE(slope);
-      CAPTURE(expected);
-      CHECK(close);
+      check_gradient(probe, 37, 33);
     }
   }
 }
@@ -114,26 +117,11 @@ TEST_CASE("a repeated edge is what a larger picture with that edge gives, and it
     CAPTURE(network);
     const int h = 37, w = 33;
     Probe probe(with_replicated_edge(make_network(network)), {}, DType::kFloat64);
-    const std::vector<double> x = test::random_vector<double>(h * w * 3, 1),
-                              d = test::random_vector<double>(h * w * 3, 2);
-    const std::vector<std::string> taps = probe.graph().default_style_taps;
-    const double step = 1e-6;
-    std::vector<double> ahead = x, behind = x;
-    for (size_t i = 0; i < x.size(); ++i) {
-      ahead[i] += step * d[i];
-      behind[i] -= step * d[i];
-    }
-    const Probe::Result here = probe.run(x, h, w, taps);
-    const double slope =
-        (probe.run(ahead, h, w, taps).loss - probe.run(behind, h, w, taps).loss) / (2 * step);
-    const double expected = std::inner_product(here.gradient.begin(), here.gradient.end(), d.begin(), 0.0);
-    const bool close = std::abs(slope - expected) <= 1e-5 * std::abs(expected);
-    CAPTURE(slope);
-    CAPTURE(expected);
-    CHECK(close);
+    check_gradient(probe, h, w);
 
     // The first map, without strides: rows and columns but the outermost are those of the larger picture.
     if (network != "vgg11") continue;
+    const std::vector<double> x = test::random_vector<double>(h * w * 3, 1);
     std::vector<double> larger;
     for (int r = -1; r <= h; ++r) {
       for (int q = -1; q <= w; ++q) {
