@@ -135,23 +135,19 @@ void Executor::run_backward(const Action& action, const Seed& seed) {
     case Act::kBatchNorm:
       backend.batch_norm_backward(to, from, network_->parameters(action.step).scale.data());
       break;
-    case Act::kPool: {
+    case Act::kWindow: {
       const Step& step = network_->steps()[action.step];
       const Tensor dx =
           action.accumulate ? tensor({action.scratch, 0, schedule_.shapes[step.x].c}, step.x) : to;
       const Pool2dParams params =
           with_pitches(pool_params(network_->graph().nodes[step.y], schedule_.shapes[step.x]), dx, from);
-      if (step.op == Op::kMaxPool) {
+      if (step.op == Op::kPad) {
+        backend.pad_replicate_backward(dx, from);
+      } else if (step.op == Op::kMaxPool) {
         backend.max_pool2d_backward(dx, from, arena_->at<uint8_t>(schedule_.positions[step.y]), params);
       } else {
         backend.avg_pool2d_backward(dx, from, params);
       }
-      if (action.accumulate) backend.add_forward(to, to, dx);
-      break;
-    }
-    case Act::kPad: {
-      const Tensor dx = action.accumulate ? tensor({action.scratch, 0, to.shape.c}, action.to) : to;
-      backend.pad_replicate_backward(dx, from);
       if (action.accumulate) backend.add_forward(to, to, dx);
       break;
     }

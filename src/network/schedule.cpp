@@ -147,7 +147,7 @@ void Scheduler::plan_step_backward(int index) {
     made_.actions.push_back(action);
     if (step.other >= 0) plan_identity(step.y, step.other, true, time);
   } else if (step.op == Op::kMaxPool || step.op == Op::kAvgPool || step.op == Op::kPad) {
-    Action action{step.op == Op::kPad ? Act::kPad : Act::kPool, index, step.x, step.y};
+    Action action{Act::kWindow, index, step.x, step.y};
     action.accumulate = made_.gradients[step.x].piece >= 0;
     start_gradient(step.x, time);
     if (action.accumulate) action.scratch = plan_.add(bytes_of(step.x), time, time);

@@ -14,7 +14,8 @@ struct Place {
   int64_t channel = 0, pitch = 0;
 };
 
-enum class Act { kSeed, kMask, kConv2d, kBatchNorm, kPool, kPad, kAdd, kCopy };
+/// kWindow: of a pool or a padding.
+enum class Act { kSeed, kMask, kConv2d, kBatchNorm, kWindow, kAdd, kCopy };
 
 /// One call on the way back; values and gradients are named by node, scratch by arena piece.
 struct Action {
@@ -23,7 +24,7 @@ struct Action {
   int to = -1, from = -1;   // nodes whose gradients are written and read
   bool accumulate = false;  // the written gradient already holds something
   bool mask = false;        // kConv2d: apply the ReLU signs of `to` as well
-  int scratch = -1;         // kPool, kPad: arena piece for the result that is then added
+  int scratch = -1;         // kWindow: arena piece for the result that is then added
   int64_t channel = 0;      // kAdd, kCopy: the first of the channels of `from`
 };
 
