@@ -98,8 +98,17 @@ void moments_forward(double* gram,     // (d, d), full and symmetric, device
 /// Bytes of scratch for a tap of d channels.
 int64_t wasserstein_workspace_bytes(int d);
 
-/// By products of matrices alone. What is not finite makes all results NaN.
-void wasserstein_forward(const WassersteinProblem* problems, int count, Blas blas, Stream stream);
+/// A stream, and the cuBLAS handle that works on it.
+struct Lane {
+  Blas blas;
+  Stream stream;
+};
+
+/// By products of matrices alone. What is not finite makes all results NaN. Problems of one size are solved
+/// together, the largest size on the first lane and the others on the lanes beside it, which wait neither for
+/// what the first has queued nor the first for them: whoever calls sees to both. Two calls with the same
+/// problems and as many lanes give the same bytes.
+void wasserstein_forward(const WassersteinProblem* problems, int count, const Lane* lanes, int lane_count);
 
 }  // namespace cuda
 }  // namespace swag

@@ -162,10 +162,12 @@ __global__ void __launch_bounds__(kElementThreads)
   });
 }
 
-/// q = a I + b p + c q, where q holds the square of p.
-/// Grid: dense; block 256. No shared memory. Bound by bytes: 24 per element.
+/// q = a I + b p + c q, where q holds the square of p, of every problem of a group.
+/// Grid: dense x problems; block 256. No shared memory. Bound by bytes: 24 per element.
 __global__ void __launch_bounds__(kElementThreads)
-    polynomial_kernel(double* q, const double* p, Polynomial polynomial, int d) {
+    polynomial_kernel(double* const* all_q, double* const* all_p, Polynomial polynomial, int d) {
+  double* const q = all_q[blockIdx.y];
+  const double* const p = all_p[blockIdx.y];
   for_each_group<1>(int64_t{d} * d, [&](int64_t i) {
     q[i] = polynomial.c * q[i] + polynomial.b * p[i] + (i / d == i % d ? polynomial.a : 0);
   });
@@ -222,76 +224,147 @@ __global__ void __launch_bounds__(kReduceThreads)
   *inner = (total[kTrace] - epsilon * d) - (total[kRoots] - epsilon * total[kTransport]) + total[kAlong];
 }
 
+// A group's matrices: lists of one pointer for each problem. A step's two last products are one batch, of the
+// lists y and q by the lists q and z to the lists y' and z', so these stand side by side.
+enum List { kC, kP, kFactor, kY0, kQ0, kZ0, kY1, kQ1, kZ1, kNextY0, kNextZ0, kNextY1, kNextZ1, kLists };
+
+constexpr int kMostProblems = 16;  // of a group: its lists are a kernel's parameters
+constexpr int kMostPointers = kLists * kMostProblems;
+static_assert(kMostPointers <= kElementThreads, "a thread for each");
+
+struct Pointers {
+  double* at[kMostPointers];
+};
+
+/// Grid 1 x block 256. No shared memory. Bound by latency.
+__global__ void __launch_bounds__(kElementThreads)
+    lists_kernel(double** lists, const Pointers pointers, int count) {
+  if (static_cast<int>(threadIdx.x) < count) lists[threadIdx.x] = pointers.at[threadIdx.x];
+}
+
 /// Where a problem's matrices are.
 struct Scratch {
   static constexpr int kMatrices = 7;
   static int64_t bytes(int d) {
     return aligned(kMatrices * int64_t{d} * d * 8) + aligned(int64_t{kSums} * d * 8) + aligned(8) +
-           sums_workspace_bytes(1);
+           aligned(sums_workspace_bytes(1)) + kMostPointers * 8;
   }
   Scratch(void* workspace, int d) {
     auto* at = static_cast<char*>(workspace);
-    for (double*& matrix : matrices) {
-      matrix = reinterpret_cast<double*>(at);
+    for (double** matrix : {&c, &p, &q, &y[0], &y[1], &z[0], &z[1]}) {
+      *matrix = reinterpret_cast<double*>(at);
       at += int64_t{d} * d * 8;
     }
     at = static_cast<char*>(workspace) + aligned(kMatrices * int64_t{d} * d * 8);
     sums = reinterpret_cast<double*>(at);
     sum_of_squares = reinterpret_cast<double*>(at += aligned(int64_t{kSums} * d * 8));
-    partials = reinterpret_cast<double*>(at + aligned(8));
+    partials = reinterpret_cast<double*>(at += aligned(8));
+    lists = reinterpret_cast<double**>(at + aligned(sums_workspace_bytes(1)));
   }
-  double* matrices[kMatrices];
+  double *c, *p, *q, *y[2], *z[2];
   double* sums;            // (kSums, d)
   double* sum_of_squares;  // (1)
   double* partials;
+  double** lists;  // (kMostPointers): the group's, where the problem is its first
 };
 
-/// c = op(a) op(b), (d, d) column by column.
-void multiply(double* c, const double* a, cublasOperation_t op_a, const double* b, cublasOperation_t op_b,
-              int d, Blas blas) {
-  const double one = 1, zero = 0;
-  check_blas(cublasDgemm(static_cast<cublasHandle_t>(blas.handle), op_a, op_b, d, d, d, &one, a, d, b, d,
-                         &zero, c, d),
-             "cublasDgemm");
-}
+/// Problems of one size: each of their products is a part of one batch.
+class Group {
+ public:
+  Group(const WassersteinProblem* const* problems, int count, Lane lane)
+      : problems_(problems),
+        count_(count),
+        d_(problems[0]->d),
+        lane_(lane),
+        lists_(Scratch(problems[0]->workspace, d_).lists) {}
 
-void solve(const WassersteinProblem& problem, const std::vector<Polynomial>& steps, Blas blas,
-           Stream stream) {
-  const int d = problem.d;
-  const int64_t square = int64_t{d} * d;
-  const Scratch scratch(problem.workspace, d);
-  double *const c = scratch.matrices[0], *p = scratch.matrices[5], *q = scratch.matrices[6];
-  double *y = scratch.matrices[1], *y_next = scratch.matrices[2], *z = scratch.matrices[3],
-         *z_next = scratch.matrices[4];
-  const double* const factor = problem.target + Target::factor(d);
-  const dim3 grid = dense_grid(square, 1), block(kElementThreads);
-  const cublasOperation_t plain = CUBLAS_OP_N, transposed = CUBLAS_OP_T;
-
-  launch(covariance_kernel, grid, block, 0, stream, c, problem.gram, problem.mean,
-         problem.target + Target::epsilon(d), d);
-  multiply(p, factor, transposed, c, plain, d, blas);
-  multiply(y, p, plain, factor, plain, d, blas);
-  const int blocks = reduce_blocks(square);
-  launch(sum_of_squares_kernel, dim3(blocks), dim3(kReduceThreads), 0, stream, scratch.partials, y, square);
-  finish_sums(SumResults<1>{{scratch.sum_of_squares}, 1}, scratch.partials, blocks, stream);
-  launch(begin_kernel, grid, block, 0, stream, y, z, scratch.sum_of_squares, d);
-  for (const Polynomial& step : steps) {
-    multiply(p, z, plain, y, plain, d, blas);
-    multiply(q, p, plain, p, plain, d, blas);
-    launch(polynomial_kernel, grid, block, 0, stream, q, p, step, d);
-    multiply(y_next, y, plain, q, plain, d, blas);
-    multiply(z_next, q, plain, z, plain, d, blas);
-    std::swap(y, y_next);
-    std::swap(z, z_next);
+  void solve(const std::vector<Polynomial>& steps) const {
+    make_lists();
+    for_each([&](const WassersteinProblem& problem, const Scratch& scratch) {
+      launch(covariance_kernel, grid(), dim3(kElementThreads), 0, lane_.stream, scratch.c, problem.gram,
+             problem.mean, problem.target + Target::epsilon(d_), d_);
+    });
+    multiply(kP, kFactor, CUBLAS_OP_T, kC, CUBLAS_OP_N);
+    multiply(kY0, kP, CUBLAS_OP_N, kFactor, CUBLAS_OP_N);
+    for_each([&](const WassersteinProblem& /*problem*/, const Scratch& scratch) { begin(scratch); });
+    int now = 0;
+    for (const Polynomial& step : steps) {
+      const List y = now == 0 ? kY0 : kY1, q = now == 0 ? kQ0 : kQ1, z = now == 0 ? kZ0 : kZ1;
+      multiply(kP, z, CUBLAS_OP_N, y, CUBLAS_OP_N);
+      multiply(q, kP, CUBLAS_OP_N, kP, CUBLAS_OP_N);
+      dim3 all = grid();
+      all.y = static_cast<unsigned>(count_);
+      launch(polynomial_kernel, all, dim3(kElementThreads), 0, lane_.stream, list(q), list(kP), step, d_);
+      multiply(now == 0 ? kNextY1 : kNextY0, y, CUBLAS_OP_N, q, CUBLAS_OP_N, 2);
+      now = 1 - now;
+    }
+    multiply(kP, kFactor, CUBLAS_OP_N, now == 0 ? kZ0 : kZ1, CUBLAS_OP_N);
+    multiply(kQ0, kP, CUBLAS_OP_N, kFactor, CUBLAS_OP_T);
+    for_each([&](const WassersteinProblem& problem, const Scratch& scratch) {
+      end(problem, scratch, scratch.y[now]);
+    });
   }
-  multiply(p, factor, plain, z, plain, d, blas);
-  multiply(q, p, plain, factor, transposed, d, blas);
-  const Ends ends = {c, y, q, scratch.sum_of_squares, problem.mean, problem.target};
-  launch(difference_kernel, dim3(static_cast<unsigned>(d)), dim3(kReduceThreads), 0, stream,
-         static_cast<float*>(problem.difference), problem.offset, scratch.sums, ends, d);
-  launch(loss_kernel, dim3(1), dim3(kReduceThreads), 0, stream, problem.loss, problem.inner, scratch.sums,
-         problem.target, d);
-}
+
+ private:
+  /// Of one matrix's elements.
+  dim3 grid() const { return dense_grid(int64_t{d_} * d_, 1); }
+  double** list(List list) const { return lists_ + list * count_; }
+
+  template <typename Body>
+  void for_each(const Body& body) const {
+    for (int i = 0; i < count_; ++i) body(*problems_[i], Scratch(problems_[i]->workspace, d_));
+  }
+
+  void make_lists() const {
+    Pointers pointers = {};
+    int i = 0;
+    for_each([&](const WassersteinProblem& problem, const Scratch& scratch) {
+      double* const y0 = scratch.y[0];
+      double* const y1 = scratch.y[1];
+      double* const z0 = scratch.z[0];
+      double* const z1 = scratch.z[1];
+      double* const factor = const_cast<double*>(problem.target) + Target::factor(d_);  // read alone
+      int list = 0;
+      for (double* matrix :
+           {scratch.c, scratch.p, factor, y0, scratch.q, z0, y1, scratch.q, z1, y0, z0, y1, z1})
+        pointers.at[list++ * count_ + i] = matrix;
+      ++i;
+    });
+    launch(lists_kernel, dim3(1), dim3(kElementThreads), 0, lane_.stream, lists_, pointers, kLists * count_);
+  }
+
+  /// to = op(a) op(b), each (d, d) column by column, of `lists` lists side by side.
+  void multiply(List to, List a, cublasOperation_t op_a, List b, cublasOperation_t op_b,
+                int lists = 1) const {
+    const double one = 1, zero = 0;
+    check_blas(cublasDgemmBatched(static_cast<cublasHandle_t>(lane_.blas.handle), op_a, op_b, d_, d_, d_,
+                                  &one, list(a), d_, list(b), d_, &zero, list(to), d_, lists * count_),
+               "cublasDgemmBatched");
+  }
+
+  void begin(const Scratch& scratch) const {
+    const int64_t square = int64_t{d_} * d_;
+    const int blocks = reduce_blocks(square);
+    launch(sum_of_squares_kernel, dim3(blocks), dim3(kReduceThreads), 0, lane_.stream, scratch.partials,
+           scratch.y[0], square);
+    finish_sums(SumResults<1>{{scratch.sum_of_squares}, 1}, scratch.partials, blocks, lane_.stream);
+    launch(begin_kernel, grid(), dim3(kElementThreads), 0, lane_.stream, scratch.y[0], scratch.z[0],
+           scratch.sum_of_squares, d_);
+  }
+
+  void end(const WassersteinProblem& problem, const Scratch& scratch, const double* y) const {
+    const Ends ends = {scratch.c, y, scratch.q, scratch.sum_of_squares, problem.mean, problem.target};
+    launch(difference_kernel, dim3(static_cast<unsigned>(d_)), dim3(kReduceThreads), 0, lane_.stream,
+           static_cast<float*>(problem.difference), problem.offset, scratch.sums, ends, d_);
+    launch(loss_kernel, dim3(1), dim3(kReduceThreads), 0, lane_.stream, problem.loss, problem.inner,
+           scratch.sums, problem.target, d_);
+  }
+
+  const WassersteinProblem* const* problems_;
+  int count_, d_;
+  Lane lane_;
+  double** lists_;
+};
 
 }  // namespace
 
@@ -329,9 +402,16 @@ void moments_forward(double* gram, double* mean, const float* s, void* workspace
 
 int64_t wasserstein_workspace_bytes(int d) { return Scratch::bytes(d); }
 
-void wasserstein_forward(const WassersteinProblem* problems, int count, Blas blas, Stream stream) {
+void wasserstein_forward(const WassersteinProblem* problems, int count, const Lane* lanes, int lane_count) {
   static const std::vector<Polynomial>& steps = *new std::vector<Polynomial>(polynomials());
-  for (int i = 0; i < count; ++i) solve(problems[i], steps, blas, stream);
+  std::vector<const WassersteinProblem*> sorted;
+  for (int i = 0; i < count; ++i) sorted.push_back(&problems[i]);
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->d > b->d; });
+  int lane = 0;
+  for (int begin = 0, end = 0; begin < count; begin = end) {
+    while (end < count && sorted[end]->d == sorted[begin]->d && end - begin < kMostProblems) ++end;
+    Group(&sorted[begin], end - begin, lanes[lane++ % lane_count]).solve(steps);
+  }
 }
 
 }  // namespace swag::cuda

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "kernels/content_loss.h"
@@ -18,6 +19,7 @@ namespace swag {
 namespace {
 
 constexpr int64_t kMebibyte = 1 << 20;
+constexpr int kLanes = 4;  // as many sizes as most networks' style taps have
 
 float* floats(const Tensor& tensor) { return tensor.as<float>(); }
 
@@ -318,9 +320,12 @@ class CudaBackend final : public Backend {
   }
   int64_t wasserstein_workspace_bytes(int d) override { return cuda::wasserstein_workspace_bytes(d); }
   void wasserstein_forward(const std::vector<WassersteinProblem>& problems, DType) override {
-    run(__func__, [&](Stream stream) {
-      cuda::wasserstein_forward(problems.data(), static_cast<int>(problems.size()),
-                                cuda::Blas{queue_.cublas()}, stream);
+    run(__func__, [&](Stream) {
+      if (!lanes_) lanes_ = std::make_unique<CudaLanes>(ordinal_, queue_, kLanes);
+      lanes_->fork();
+      cuda::wasserstein_forward(problems.data(), static_cast<int>(problems.size()), lanes_->data(),
+                                lanes_->count());
+      lanes_->join();
     });
   }
   void content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) override {
@@ -455,6 +460,7 @@ class CudaBackend final : public Backend {
 
   int ordinal_;
   CudaQueue queue_;
+  std::unique_ptr<CudaLanes> lanes_;  // once they are needed
   Buffer scratch_memory_;
   char* scratch_ = nullptr;
   int64_t scratch_bytes_ = 0;

@@ -1,4 +1,5 @@
 #include <limits>
+#include <memory>
 
 #include "kernels/wasserstein.h"
 #include "src/support/blas.h"
@@ -26,7 +27,8 @@ void run(Buffers& buffers, const std::vector<float>& s, const std::vector<double
   cuda::moments_forward(buffers.gram.data(), buffers.mean.data(), device_s.data(), moments.data(), params,
                         handle.blas(), Stream{});
   const WassersteinProblem problem = buffers.problem(device_target.data());
-  cuda::wasserstein_forward(&problem, 1, handle.blas(), Stream{});
+  const cuda::Lane lane = {handle.blas(), Stream{}};
+  cuda::wasserstein_forward(&problem, 1, &lane, 1);
   CHECK((buffers.intact() && moments.intact()));
 }
 
@@ -81,6 +83,43 @@ TEST_CASE("cuda Wasserstein distance is the CPU's, of few positions too") {
     CHECK(std::abs(device.loss - host.loss) <= 1e-6 * host.loss);
     CHECK(std::abs(device.inner - host.inner) <= 1e-6 * (std::abs(host.inner) + host.loss));
     CHECK(relative_l2(gradient(s, device, params), gradient(s, host, params)) <= 5e-4);
+  }
+}
+
+TEST_CASE("cuda Wasserstein distances of many taps are those of each, whatever the lanes") {
+  REQUIRE_DEVICE();
+  const BlasHandle handle, beside;
+  const cuda::Lane lanes[] = {{handle.blas(), Stream{}}, {beside.blas(), Stream{}}};
+  std::vector<int> sizes = {12, 5, 12, 7, 5};
+  sizes.resize(25, 12);  // more of one size than are solved together
+  std::vector<std::unique_ptr<Buffers>> all;
+  std::vector<std::unique_ptr<DeviceBuffer<double>>> targets;
+  std::vector<WassersteinProblem> problems;
+  std::vector<WassersteinResult> expected;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const GramParams params{60, sizes[i]};
+    const std::vector<float> s = features<float>(60, sizes[i], 10 + i);
+    const std::vector<double> target = test::style_target(features<float>(60, sizes[i], 50 + i), params);
+    targets.push_back(std::make_unique<DeviceBuffer<double>>(target));
+    all.push_back(std::make_unique<Buffers>(sizes[i], cuda::wasserstein_workspace_bytes(sizes[i])));
+    run(*all.back(), s, target, params, handle);
+    expected.push_back(all.back()->result());
+    problems.push_back(all.back()->problem(targets.back()->data()));
+  }
+  for (const int count : {1, 2}) {
+    for (const auto& buffers : all) {
+      buffers->loss.upload({0});
+      buffers->offset.upload(std::vector<double>(buffers->offset.size()));
+      buffers->difference.upload(std::vector<float>(buffers->difference.size()));
+    }
+    cuda::wasserstein_forward(problems.data(), static_cast<int>(problems.size()), lanes, count);
+    for (size_t i = 0; i < all.size(); ++i) {
+      CHECK(all[i]->intact());
+      const WassersteinResult result = all[i]->result();
+      CHECK(std::abs(result.loss - expected[i].loss) <= 1e-12 * expected[i].loss);
+      CHECK(relative_l2(result.difference, expected[i].difference) <= 1e-6);
+      CHECK(relative_l2(result.offset, expected[i].offset) <= 1e-9);
+    }
   }
 }
 

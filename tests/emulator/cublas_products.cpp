@@ -34,6 +34,31 @@ void multiply(const Gemm& g, double alpha, const double* a, const double* b, dou
               c, g.ldc);
 }
 
+/// One product of a batch: its matrices, and how it is run.
+template <typename T>
+struct Product {
+  Gemm gemm;
+  const T *a, *b;
+  T* c;
+
+  Operand operand_a() const { return matrix(a, gemm.a_rows(), gemm.a_columns(), gemm.lda, sizeof(T)); }
+  Operand operand_b() const { return matrix(b, gemm.b_rows(), gemm.b_columns(), gemm.ldb, sizeof(T)); }
+  Operand operand_c() const { return matrix(c, gemm.m, gemm.n, gemm.ldc, sizeof(T)); }
+  bool is_usable(const char* call, const void* site) const {
+    return emulator::is_usable(operand_a(), call, site) && emulator::is_usable(operand_b(), call, site) &&
+           emulator::is_usable(operand_c(), call, site);
+  }
+  void run(T alpha, T beta, const char* call, const void* site) const {
+    if (alpha != 0) {
+      check_written(operand_a(), call, site);
+      check_written(operand_b(), call, site);
+    }
+    if (beta != 0) check_written(operand_c(), call, site);
+    multiply(gemm, alpha, a, b, beta, c);
+    set_written(operand_c());
+  }
+};
+
 /// As many products as `batch`, of which matrix i begins at element i * stride.
 template <typename T>
 cublasStatus_t gemm(cublasHandle_t handle, const Gemm& g, const T* alpha, const T* a, long long stride_a,
@@ -45,30 +70,44 @@ cublasStatus_t gemm(cublasHandle_t handle, const Gemm& g, const T* alpha, const 
   if (const cublasStatus_t status = set_scalar(handle, alpha, alpha_value, call, site)) return status;
   if (const cublasStatus_t status = set_scalar(handle, beta, beta_value, call, site)) return status;
   if (g.m == 0 || g.n == 0 || batch == 0) return CUBLAS_STATUS_SUCCESS;
-  const auto operand_a = [=](int i) {
-    return matrix(a + i * stride_a, g.a_rows(), g.a_columns(), g.lda, sizeof(T));
+  const auto product = [=](int i) {
+    return Product<T>{g, a + i * stride_a, b + i * stride_b, c + i * stride_c};
   };
-  const auto operand_b = [=](int i) {
-    return matrix(b + i * stride_b, g.b_rows(), g.b_columns(), g.ldb, sizeof(T));
-  };
-  const auto operand_c = [=](int i) { return matrix(c + i * stride_c, g.m, g.n, g.ldc, sizeof(T)); };
   for (int i = 0; i < batch; ++i) {
-    if (!is_usable(operand_a(i), call, site) || !is_usable(operand_b(i), call, site) ||
-        !is_usable(operand_c(i), call, site)) {
-      return CUBLAS_STATUS_EXECUTION_FAILED;
-    }
+    if (!product(i).is_usable(call, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
   }
   issue(handle->stream, [=] {
     const OpenDeviceMemory open(kToBlas);
     const T alpha_now = alpha_value.get(), beta_now = beta_value.get();
+    for (int i = 0; i < batch; ++i) product(i).run(alpha_now, beta_now, call, site);
+  });
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+/// As many products as `batch`, of which matrix i is the i-th of a list in device memory, read when it runs.
+template <typename T>
+cublasStatus_t gemm_of_lists(cublasHandle_t handle, const Gemm& g, const T* alpha, const T* const a[],
+                             const T* const b[], const T* beta, T* const c[], int batch, const char* call,
+                             const void* site) {
+  if (const cublasStatus_t status = begin_cublas(handle)) return status;
+  if (!g.is_valid() || batch < 0) return CUBLAS_STATUS_INVALID_VALUE;
+  Scalar<T> alpha_value, beta_value;
+  if (const cublasStatus_t status = set_scalar(handle, alpha, alpha_value, call, site)) return status;
+  if (const cublasStatus_t status = set_scalar(handle, beta, beta_value, call, site)) return status;
+  if (g.m == 0 || g.n == 0 || batch == 0) return CUBLAS_STATUS_SUCCESS;
+  const size_t bytes = static_cast<size_t>(batch) * sizeof(void*);
+  const Operand lists[] = {{a, bytes, bytes, 1}, {b, bytes, bytes, 1}, {c, bytes, bytes, 1}};
+  for (const Operand& list : lists) {
+    if (!is_usable(list, call, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
+  }
+  issue(handle->stream, [=] {
+    const OpenDeviceMemory open(kToBlas);
+    for (const Operand& list : lists) check_written(list, call, site);
+    const T alpha_now = alpha_value.get(), beta_now = beta_value.get();
     for (int i = 0; i < batch; ++i) {
-      if (alpha_now != 0) {
-        check_written(operand_a(i), call, site);
-        check_written(operand_b(i), call, site);
-      }
-      if (beta_now != 0) check_written(operand_c(i), call, site);
-      multiply(g, alpha_now, a + i * stride_a, b + i * stride_b, beta_now, c + i * stride_c);
-      set_written(operand_c(i));
+      const Product<T> product{g, a[i], b[i], c[i]};
+      if (!product.is_usable(call, site)) return leave_fault(cudaErrorIllegalAddress);
+      product.run(alpha_now, beta_now, call, site);
     }
   });
   return CUBLAS_STATUS_SUCCESS;
@@ -235,31 +274,16 @@ cublasStatus_t cublasSgemmBatched(cublasHandle_t handle, cublasOperation_t trans
                                   int m, int n, int k, const float* alpha, const float* const a[], int lda,
                                   const float* const b[], int ldb, const float* beta, float* const c[],
                                   int ldc, int batch) {
-  constexpr const char* kCall = "cublasSgemmBatched";
-  const void* const site = __builtin_return_address(0);
-  if (const cublasStatus_t status = begin_cublas(handle)) return status;
-  const Gemm g{transa, transb, m, n, k, lda, ldb, ldc};
-  if (!g.is_valid() || batch < 0) return CUBLAS_STATUS_INVALID_VALUE;
-  if (batch == 0) return CUBLAS_STATUS_SUCCESS;
-  const size_t bytes = static_cast<size_t>(batch) * sizeof(void*);
-  for (const void* list :
-       {static_cast<const void*>(a), static_cast<const void*>(b), static_cast<const void*>(c)}) {
-    if (!is_usable({list, bytes, bytes, 1}, kCall, site)) return CUBLAS_STATUS_EXECUTION_FAILED;
-  }
-  drain_work();  // the lists may still be on their way
-  for (int i = 0; i < batch; ++i) {
-    const float *a_i, *b_i;
-    float* c_i;
-    {
-      const OpenDeviceMemory open;
-      a_i = a[i];
-      b_i = b[i];
-      c_i = c[i];
-    }
-    const cublasStatus_t status = gemm(handle, g, alpha, a_i, 0, b_i, 0, beta, c_i, 0, 1, kCall, site);
-    if (status != CUBLAS_STATUS_SUCCESS) return status;
-  }
-  return CUBLAS_STATUS_SUCCESS;
+  return gemm_of_lists(handle, Gemm{transa, transb, m, n, k, lda, ldb, ldc}, alpha, a, b, beta, c, batch,
+                       "cublasSgemmBatched", __builtin_return_address(0));
+}
+
+cublasStatus_t cublasDgemmBatched(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,
+                                  int m, int n, int k, const double* alpha, const double* const a[], int lda,
+                                  const double* const b[], int ldb, const double* beta, double* const c[],
+                                  int ldc, int batch) {
+  return gemm_of_lists(handle, Gemm{transa, transb, m, n, k, lda, ldb, ldc}, alpha, a, b, beta, c, batch,
+                       "cublasDgemmBatched", __builtin_return_address(0));
 }
 
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m,

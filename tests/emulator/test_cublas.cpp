@@ -167,6 +167,38 @@ TEST_CASE("batches, by stride and by pointers, are so many products") {
   }
 }
 
+TEST_CASE("lists of matrices are read when the products run") {
+  Fixture fixture;
+  const auto a = random_vector<double>(9, 1);
+  const double alpha = 1, beta = 0;
+  const double* device_a = fixture.device(a);
+  double* const c = fixture.device_empty<double>(9);
+  auto* const list_a = fixture.device_empty<const double*>(1);
+  auto* const list_c = fixture.device_empty<double*>(1);
+  cudaStream_t stream;
+  REQUIRE(cudaStreamCreate(&stream) == cudaSuccess);
+  CHECK(cublasSetStream(fixture.handle, stream) == CUBLAS_STATUS_SUCCESS);
+  cudaGraph_t graph;
+  cudaGraphExec_t executable;
+  CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal) == cudaSuccess);
+  CHECK(cublasDgemmBatched(fixture.handle, CUBLAS_OP_N, CUBLAS_OP_N, 3, 3, 3, &alpha, list_a, 3, list_a, 3,
+                           &beta, list_c, 3, 1) == CUBLAS_STATUS_SUCCESS);
+  CHECK(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
+  CHECK(cudaGraphInstantiate(&executable, graph, 0) == cudaSuccess);
+  REQUIRE(cudaMemcpy(list_a, &device_a, sizeof device_a, cudaMemcpyHostToDevice) == cudaSuccess);
+  REQUIRE(cudaMemcpy(list_c, &c, sizeof c, cudaMemcpyHostToDevice) == cudaSuccess);
+  CHECK(cudaGraphLaunch(executable, stream) == cudaSuccess);
+  CHECK(cudaStreamSynchronize(stream) == cudaSuccess);
+  const auto expected = product(false, false, 3, 3, 3, 1, a, 3, a, 3, 0, std::vector<double>(9), 3);
+  CHECK(swag::test::relative_l2(fixture.host(c, 9), expected) <= 1e-15);
+
+  const double* const host = a.data();
+  REQUIRE(cudaMemcpy(list_a, &host, sizeof host, cudaMemcpyHostToDevice) == cudaSuccess);
+  CHECK(cudaGraphLaunch(executable, stream) == cudaSuccess);
+  CHECK(cudaStreamSynchronize(stream) == cudaErrorIllegalAddress);
+  CHECK(Fixture::take_count() == 1);
+}
+
 TEST_CASE("cublasSsyrk and cublasDsyrk write one triangle") {
   Fixture fixture;
   const auto a = random_vector<double>(20, 4);  // 4 x 5

@@ -71,6 +71,10 @@ cublasStatus_t cublasSgemmBatched(cublasHandle_t handle, cublasOperation_t trans
                                   int m, int n, int k, const float* alpha, const float* const a[], int lda,
                                   const float* const b[], int ldb, const float* beta, float* const c[],
                                   int ldc, int batch);
+cublasStatus_t cublasDgemmBatched(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,
+                                  int m, int n, int k, const double* alpha, const double* const a[], int lda,
+                                  const double* const b[], int ldb, const double* beta, double* const c[],
+                                  int ldc, int batch);
 cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_t transa,
                                          cublasOperation_t transb, int m, int n, int k, const float* alpha,
                                          const float* a, int lda, long long stride_a, const float* b, int ldb,
