@@ -98,6 +98,12 @@ typedef enum swag_padding {
   SWAG_PADDING_REPLICATE = 1 /* the edge again: torch's padding_mode="replicate" */
 } swag_padding;
 
+/* What pictures are shrunk by, antialiased. */
+typedef enum swag_resample {
+  SWAG_RESAMPLE_LANCZOS = 0, /* the sharper one */
+  SWAG_RESAMPLE_BICUBIC = 1  /* Pillow's BICUBIC */
+} swag_resample;
+
 typedef enum swag_init { SWAG_INIT_CONTENT = 0, SWAG_INIT_RANDOM = 1, SWAG_INIT_IMAGE = 2 } swag_init;
 
 typedef enum swag_optimizer {
@@ -190,6 +196,7 @@ typedef struct swag_options {
   int clamp;              /* not 0: Adam's steps end within [0, 1]; for Adam alone */
   int initial_iterations; /* of the first scale; 0: as many as of the others */
   int min_scale;          /* the longest side of the first scale in pixels, at least; 0: 96 */
+  swag_resample resample; /* of content, styles and initial image */
 } swag_options;
 
 typedef struct swag_model swag_model;     /* a network and its weights */

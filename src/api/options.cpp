@@ -93,6 +93,7 @@ ApiPreset api_preset(const Preset& preset) {
   to.average = from.average;
   to.tv_stencil = static_cast<swag_tv_stencil>(objective.tv_stencil);
   to.padding = static_cast<swag_padding>(from.padding);
+  to.resample = static_cast<swag_resample>(from.resample);
   to.seed = from.seed;
   to.device = "cpu";
   to.precision = from.double_precision ? SWAG_DOUBLE : SWAG_SINGLE;
@@ -188,6 +189,7 @@ StylizeOptions stylize_options(const swag_options& from) {
   to.clamp = from.clamp != 0;
   to.average = from.average;
   to.padding = checked("padding", from.padding, Padding::kReplicate);
+  to.resample = checked("resample", from.resample, Resample::kBicubic);
   to.seed = from.seed;
   to.double_precision = checked("precision", from.precision, SWAG_DOUBLE) == SWAG_DOUBLE;
   to.conv = checked("conv", from.conv, Conv2dAlgorithm::kWinograd);

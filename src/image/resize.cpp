@@ -25,17 +25,18 @@ double catmull_rom(double x) {
 }
 
 /// Along the rows: (lines, in, c) -> (lines, out, c).
-std::vector<float> resize_rows(const std::vector<float>& map, int lines, int in, int64_t c, int out) {
+std::vector<float> resize_rows(const std::vector<float>& map, int lines, int in, int64_t c, int out,
+                               Resample resample) {
   std::vector<float> result(static_cast<size_t>(lines) * out * c);
-  const ResizeAxis axis = resize_axis(in, out);
+  const ResizeAxis axis = resize_axis(in, out, resample);
   cpu::resize(result.data(), map.data(), axis.table(), {lines, in, out, c}, Stream{});
   return result;
 }
 
-std::vector<float> resize_map(const std::vector<float>& map, Size from, int c, Size to) {
-  std::vector<float> result = from.w == to.w ? map : resize_rows(map, from.h, from.w, c, to.w);
+std::vector<float> resize_map(const std::vector<float>& map, Size from, int c, Size to, Resample resample) {
+  std::vector<float> result = from.w == to.w ? map : resize_rows(map, from.h, from.w, c, to.w, resample);
   if (from.h != to.h)
-    result = resize_rows(result, 1, from.h, int64_t{to.w} * c, to.h);  // a row is one sample
+    result = resize_rows(result, 1, from.h, int64_t{to.w} * c, to.h, resample);  // a row is one sample
   return result;
 }
 
@@ -45,14 +46,15 @@ void clamp(std::vector<float>& values) {
 
 /// Colours count by their alpha. Where next to none is left, and the quotient would be all noise, the colours
 /// resized without it take over: from a picture whose invisible pixels are filled they are of the same kind.
-Image resize_with_alpha(const Image& image, Size to) {
+Image resize_with_alpha(const Image& image, Size to, Resample resample) {
   constexpr float kLittleAlpha = 1.0f / 255;  // at which both have the same say
   const Image filled = with_invisible_filled(image);
   const Size from{image.h, image.w};
   std::vector<float> weighted(filled.rgb);
   for (size_t i = 0; i < weighted.size(); ++i) weighted[i] *= filled.alpha[i / 3];
-  weighted = resize_map(weighted, from, 3, to);
-  Image result{to.h, to.w, resize_map(filled.rgb, from, 3, to), resize_map(filled.alpha, from, 1, to)};
+  weighted = resize_map(weighted, from, 3, to, resample);
+  Image result{to.h, to.w, resize_map(filled.rgb, from, 3, to, resample),
+               resize_map(filled.alpha, from, 1, to, resample)};
   for (size_t i = 0; i < result.rgb.size(); ++i) {
     const float alpha = result.alpha[i / 3];
     if (alpha > 0) result.rgb[i] = (weighted[i] + kLittleAlpha * result.rgb[i]) / (alpha + kLittleAlpha);
@@ -104,10 +106,10 @@ Size target_size(const SizeRule& rule, int h, int w) {
   return {side(h), side(w)};
 }
 
-ResizeAxis resize_axis(int in, int out) {
+ResizeAxis resize_axis(int in, int out, Resample resample) {
   const double ratio = static_cast<double>(in) / out;
-  const bool shrinks = ratio > 1;
-  const double stretch = shrinks ? ratio : 1, radius = (shrinks ? 3 : 2) * stretch;
+  const bool lanczos = ratio > 1 && resample == Resample::kLanczos;
+  const double stretch = std::max(1.0, ratio), radius = (lanczos ? 3 : 2) * stretch;
   ResizeAxis axis;
   axis.taps = std::min(in, static_cast<int>(std::floor(2 * radius)) + 1);
   axis.weights.assign(static_cast<size_t>(out) * axis.taps, 0.0);
@@ -121,7 +123,7 @@ ResizeAxis resize_axis(int in, int out) {
     double sum = 0;
     for (int j = first; j <= last; ++j) {
       const double x = (j - centre) / stretch;
-      weights[j - first] = shrinks ? lanczos3(x) : catmull_rom(x);
+      weights[j - first] = lanczos ? lanczos3(x) : catmull_rom(x);
       sum += weights[j - first];
     }
     for (int k = 0; k < axis.taps; ++k) weights[k] /= sum;
@@ -129,10 +131,10 @@ ResizeAxis resize_axis(int in, int out) {
   return axis;
 }
 
-Image resize(const Image& image, int h, int w) {
+Image resize(const Image& image, int h, int w, Resample resample) {
   if (h == image.h && w == image.w) return with_invisible_filled(image);
-  if (!image.alpha.empty()) return resize_with_alpha(image, {h, w});
-  Image result{h, w, resize_map(image.rgb, {image.h, image.w}, 3, {h, w}), {}};
+  if (!image.alpha.empty()) return resize_with_alpha(image, {h, w}, resample);
+  Image result{h, w, resize_map(image.rgb, {image.h, image.w}, 3, {h, w}, resample), {}};
   clamp(result.rgb);
   return result;
 }

@@ -29,10 +29,13 @@ std::string size_text(const SizeRule& rule);
 /// least 1.
 Size target_size(const SizeRule& rule, int h, int w);
 
-/// Antialiased: Lanczos-3 where a side shrinks, Catmull-Rom where it grows; the image itself when the size is
-/// equal. Weights sum to 1 at the borders too. The result is clamped to [0, 1]. Transparent pixels do not mix
-/// into their neighbours, and those that cannot be seen come out as fill_invisible colours them.
-Image resize(const Image& image, int h, int w);
+/// What a side is shrunk by: Lanczos-3, the sharper one, or Catmull-Rom's cubic (Pillow's BICUBIC).
+enum class Resample { kLanczos, kBicubic };
+
+/// Antialiased; a side that grows is always Catmull-Rom's. The image itself when the size is equal. Weights
+/// sum to 1 at the borders too. The result is clamped to [0, 1]. Transparent pixels do not mix into their
+/// neighbours, and those that cannot be seen come out as fill_invisible colours them.
+Image resize(const Image& image, int h, int w, Resample resample = Resample::kLanczos);
 
 /// The weights of one axis for kernels/resize.h: those that `resize` uses.
 struct ResizeAxis {
@@ -41,6 +44,6 @@ struct ResizeAxis {
   int taps = 0;
   ResizeWeights table() const { return {first.data(), count.data(), weights.data(), taps}; }
 };
-ResizeAxis resize_axis(int in, int out);
+ResizeAxis resize_axis(int in, int out, Resample resample = Resample::kLanczos);
 
 }  // namespace swag

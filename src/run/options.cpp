@@ -14,6 +14,7 @@ constexpr Named<Init> kInits[] = {
 constexpr Named<OptimizerKind> kOptimizers[] = {{OptimizerKind::kLbfgs, "lbfgs"},
                                                 {OptimizerKind::kLbfgsPlain, "lbfgs-plain"},
                                                 {OptimizerKind::kAdam, "adam"}};
+constexpr Named<Resample> kResamples[] = {{Resample::kLanczos, "lanczos"}, {Resample::kBicubic, "bicubic"}};
 constexpr Named<Padding> kPaddings[] = {{Padding::kZeros, "zeros"}, {Padding::kReplicate, "replicate"}};
 constexpr Named<Conv2dAlgorithm> kConvs[] = {{Conv2dAlgorithm::kAuto, "auto"},
                                              {Conv2dAlgorithm::kDirect, "direct"},
@@ -122,6 +123,7 @@ Preset crowson_preset() {
   options.iterations = 500;
   options.initial_iterations = 1000;
   options.scales = 20;
+  options.resample = Resample::kBicubic;
   options.scale_factor = 1.4142135623730951;
   options.min_scale = 128;
   options.padding = Padding::kReplicate;
@@ -181,12 +183,14 @@ const Preset& find_preset(const std::string& name) {
 }
 
 const char* name_of(Fit value) { return name_in(kFits, value); }
+const char* name_of(Resample value) { return name_in(kResamples, value); }
 const char* name_of(Init value) { return name_in(kInits, value); }
 const char* name_of(OptimizerKind value) { return name_in(kOptimizers, value); }
 const char* name_of(Padding value) { return name_in(kPaddings, value); }
 const char* name_of(Conv2dAlgorithm value) { return name_in(kConvs, value); }
 
 Fit parse_fit(const std::string& name) { return value_in(kFits, name); }
+Resample parse_resample(const std::string& name) { return value_in(kResamples, name); }
 Init parse_init(const std::string& name) { return value_in(kInits, name); }
 OptimizerKind parse_optimizer(const std::string& name) { return value_in(kOptimizers, name); }
 Padding parse_padding(const std::string& name) { return value_in(kPaddings, name); }

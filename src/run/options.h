@@ -7,7 +7,7 @@
 
 #include "kernels/conv2d/conv2d.h"  // Conv2dAlgorithm
 #include "src/image/fit.h"
-#include "src/image/resize.h"  // SizeRule
+#include "src/image/resize.h"  // SizeRule, Resample
 #include "src/objective/options.h"
 #include "src/support/parse.h"  // Range
 
@@ -32,11 +32,12 @@ constexpr Range kThreads{0, 1024};
 
 struct StylizeOptions {
   ObjectiveOptions objective;
-  SizeRule size;                    // of the output
-  Fit fit = Fit::kCrop;             // of the content into a size of another shape
-  bool resize = true;               // false: every image at its decoded size, one scale
-  double style_scale = 1;           // longest side of the style images relative to the output's
-  std::vector<double> style_blend;  // weight per style image; empty: 1 each
+  SizeRule size;                           // of the output
+  Fit fit = Fit::kCrop;                    // of the content into a size of another shape
+  bool resize = true;                      // false: every image at its decoded size, one scale
+  Resample resample = Resample::kLanczos;  // of content, styles and initial image
+  double style_scale = 1;                  // longest side of the style images relative to the output's
+  std::vector<double> style_blend;         // weight per style image; empty: 1 each
   Init init = Init::kContent;
   OptimizerKind optimizer = OptimizerKind::kLbfgs;
   double learning_rate = 1;
@@ -71,11 +72,13 @@ const Preset& find_preset(const std::string& name);
 
 // Names of the command line and of JSON <-> values. The parsers throw Error(kUsage) that lists the names.
 const char* name_of(Fit value);
+const char* name_of(Resample value);
 const char* name_of(Init value);
 const char* name_of(OptimizerKind value);
 const char* name_of(Padding value);
 const char* name_of(Conv2dAlgorithm value);
 Fit parse_fit(const std::string& name);
+Resample parse_resample(const std::string& name);
 Init parse_init(const std::string& name);
 OptimizerKind parse_optimizer(const std::string& name);
 Padding parse_padding(const std::string& name);

@@ -19,8 +19,6 @@ constexpr int kMostRestarts = 3;  // after divergences, per scale
 constexpr double kBlownUp = 1e3;  // times the first loss of the scale: the run has left for noise
 constexpr double kNoise = 0.5;    // deviation of a random start, in normalised pixels
 
-Image resized(const Image& image, Size size) { return resize(image, size.h, size.w); }
-
 /// Adam's moments on their way to the next scale, where they go on, resized like the image. L-BFGS carries
 /// nothing.
 struct CarriedMoments {
@@ -78,6 +76,9 @@ struct Stylizer::State {
   /// What the run would show now.
   const OwnedTensor& result() const { return average.buffer ? average : best; }
 
+  Image resized(const Image& image, Size size) const {
+    return resize(image, size.h, size.w, options.resample);
+  }
   Image fitted(Image image, Size output, const std::string& what) const;
   OwnedTensor start_pixels(Size size) const;
   std::unique_ptr<Evaluation> make_evaluation(Size size, std::vector<float>& content_alpha);
@@ -359,8 +360,8 @@ Image Stylizer::image() const {
   const State& s = *state_;
   Image picture = picture_of(*s.backend, s.result().tensor);
   picture.alpha = s.alpha;
-  picture = resized(picture, s.sizes.back());  // and what cannot be seen filled
-  if (!s.alpha.empty()) picture.alpha = resized(s.content, s.sizes.back()).alpha;
+  picture = s.resized(picture, s.sizes.back());  // and what cannot be seen filled
+  if (!s.alpha.empty()) picture.alpha = s.resized(s.content, s.sizes.back()).alpha;
   return picture;
 }
 

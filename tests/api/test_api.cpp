@@ -82,6 +82,7 @@ TEST_CASE("presets fill the options, unknown ones are refused") {
   REQUIRE(swag_options_init(&options, "crowson") == SWAG_OK);
   CHECK((options.loss == SWAG_LOSS_MSE && options.style_loss == SWAG_STYLE_LOSS_WASSERSTEIN));
   CHECK((options.tv_stencil == SWAG_TV_NINE_POINT && options.padding == SWAG_PADDING_REPLICATE));
+  CHECK(options.resample == SWAG_RESAMPLE_BICUBIC);
   CHECK((options.clamp == 1 && options.average == 0.99 && options.initial_iterations == 1000));
   CHECK((options.min_scale == 128 && options.learning_rate == 0));
   CHECK(std::string(options.style_layer_weights) == "256,64,16,4,1");

@@ -94,7 +94,7 @@ class Runs(CliTest):
 
     def test_the_parts_of_the_preset_crowson_run(self):
         for options in (["--loss", "mse", "--style-loss", "wasserstein"], ["--tv-stencil", "nine-point", "--tv-weight", "2"],
-                        ["--padding", "replicate"], ["--optimizer", "adam", "--clamp", "on", "--average", "0.9"],
+                        ["--padding", "replicate"], ["--resample", "bicubic"], ["--optimizer", "adam", "--clamp", "on", "--average", "0.9"],
                         ["--scales", "2", "--scale-factor", "1.2", "--min-scale", "30", "--initial-iterations", "4"]):
             self.stylise("--overwrite", *options)
             self.assertEqual(decode_png(self.read("out.png"))[:3], (48, 36, 3))

@@ -30,6 +30,7 @@ class Mistakes(CliTest):
         self.assert_bad(USAGE, "--clamp", "adam", options=["--clamp", "on"])
         self.assert_bad(USAGE, "--clamp", "'yes'", options=["--clamp", "yes"])
         self.assert_bad(USAGE, "--padding", "zeros, replicate", options=["--padding", "reflect"])
+        self.assert_bad(USAGE, "--resample", "lanczos, bicubic", options=["--resample", "nearest"])
         self.assert_bad(USAGE, "--tv-stencil", "nine-point", options=["--tv-stencil", "9"])
 
     def test_numbers_are_read_strictly(self):

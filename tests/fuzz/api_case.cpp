@@ -138,6 +138,7 @@ void ApiOptions::change_choice(Input& input, int field) {
     case 6: set_number(options_.style_loss, number); break;
     case 7: set_number(options_.tv_stencil, number); break;
     case 8: set_number(options_.padding, number); break;
+    case 9: set_number(options_.resample, number); break;
     default: set_number(options_.conv, number);
   }
 }
@@ -146,7 +147,7 @@ void ApiOptions::change_field(Input& input) {
   const int kind = static_cast<int>(input.number(0, 2));
   if (kind == 0) change_text(input, static_cast<int>(input.number(0, 7)));
   if (kind == 1) change_number(input, static_cast<int>(input.number(0, 15)));
-  if (kind == 2) change_choice(input, static_cast<int>(input.number(0, 9)));
+  if (kind == 2) change_choice(input, static_cast<int>(input.number(0, 10)));
 }
 
 ApiOptions::ApiOptions(Input& input) {

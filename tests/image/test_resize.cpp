@@ -129,6 +129,18 @@ TEST_CASE("resized_map shrinks by Lanczos-3, stretched by the ratio") {
   }
 }
 
+TEST_CASE("bicubic shrinks by the cubic of Catmull and Rom, stretched by the ratio") {
+  Image image = plain(1, 4, 0);
+  image.rgb = {0.9f, 0, 0, 0.1f, 0, 0, 0.4f, 0, 0, 0.7f, 0, 0};
+  // Outputs lie at 0.5 and 2.5; at half the distances to samples 0 to 3 the cubic is:
+  const double k025 = 111 / 128.0, k075 = 29 / 128.0, k125 = -9 / 128.0;
+  const double expected = (k025 * (0.9 + 0.1) + k075 * 0.4 + k125 * 0.7) / (2 * k025 + k075 + k125);
+  const Image cubic = resize(image, 1, 2, Resample::kBicubic), sharper = resize(image, 1, 2);
+  CHECK(cubic.rgb[0] == doctest::Approx(expected).epsilon(1e-6));
+  CHECK(std::abs(sharper.rgb[0] - expected) > 1e-3);
+  CHECK(resize(image, 1, 8, Resample::kBicubic).rgb == resize(image, 1, 8).rgb);
+}
+
 TEST_CASE("resized_map treats rows, columns and channels alike and apart") {
   const std::vector<double> map = random_vector<double>(6 * 9 * 2, 3);
   std::vector<double> turned(map.size()), second;

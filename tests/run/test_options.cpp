@@ -86,6 +86,8 @@ TEST_CASE("names and values are each other's inverse, and unknown names list the
   }
   for (TvStencil value : {TvStencil::kFivePoint, TvStencil::kNinePoint})
     CHECK(parse_tv_stencil(name_of(value)) == value);
+  for (Resample value : {Resample::kLanczos, Resample::kBicubic})
+    CHECK(parse_resample(name_of(value)) == value);
   for (Padding value : {Padding::kZeros, Padding::kReplicate}) CHECK(parse_padding(name_of(value)) == value);
   for (Init value : {Init::kContent, Init::kRandom, Init::kImage}) CHECK(parse_init(name_of(value)) == value);
   for (OptimizerKind value : {OptimizerKind::kLbfgs, OptimizerKind::kLbfgsPlain, OptimizerKind::kAdam}) {
