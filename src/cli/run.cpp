@@ -305,8 +305,8 @@ bool Run::hardly_changed(const Image& picture) const {
   constexpr double kNothing = 1.5 / 255;  // mean difference of a value
   if (settings_.api.init != SWAG_INIT_CONTENT || settings_.api.iterations == 0) return false;
   const StylizeOptions options = stylize_options(settings_.options());
-  const Image start =
-      resize(fit_to_shape(images_[0].image(), {picture.h, picture.w}, options.fit), picture.h, picture.w);
+  const Image start = resize(fit_to_shape(images_[0].image(), {picture.h, picture.w}, options.fit), picture.h,
+                             picture.w, options.resample);
   double sum = 0, seen = 0;
   for (size_t i = 0; i < picture.rgb.size(); ++i) {
     if (!picture.alpha.empty() && picture.alpha[i / 3] == 0) continue;
@@ -374,8 +374,7 @@ int Run::run() {
   if (status == SWAG_OK && hardly_changed(best)) {
     on_log(SWAG_LOG_WARNING,
            "the picture hardly changed; give the style more say (--style-weight, ten times as much), the "
-           "content "
-           "less (--content-weight 0.01, where it is nearly flat), or start from noise (--init random)",
+           "content less (--content-weight 0.01, where it is nearly flat), or start from noise (--init random)",
            this);
   }
   return finish(status, reason, progress);
