@@ -85,6 +85,7 @@ $(BUILD)/swag_tests: $(test_objects) $(codec_objects) $(BUILD)/libswag.a
 include kernels/cuda/rules.mk
 include tests/emulator/rules.mk
 include kernels/ladder/rules.mk
+include kernels/limits/rules.mk
 include tests/cuda/rules.mk
 include tests/fuzz/rules.mk
 

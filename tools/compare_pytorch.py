@@ -85,6 +85,13 @@ class Swag:
         return {"curve": [[entry["seconds"] - entries[0]["seconds"], entry["loss"]] for entry in entries]}
 
 
+def known(args, row):
+    """A row as soon as there is one."""
+    if args.lines:
+        print(json.dumps(row), flush=True)
+    return row
+
+
 def spread(values, form="{:.0f}"):
     return f"{form.format(statistics.median(values))} ({form.format(min(values))}-{form.format(max(values))})"
 
@@ -106,6 +113,7 @@ def compare_evaluations(args, network):
         rows.append({"network": network, "size": args.size, "side": side.label(), "ms": [one["ms"] for one in rounds[side]],
                      "median_ms": statistics.median(theirs), "times_swag": ratios,
                      "peak_bytes": max(one["peak_bytes"] for one in rounds[side])})
+        known(args, rows[-1])
         print(f"{network:>10} {args.size:5} {side.label():44} {spread(theirs, '{:.1f}'):>26} ms  "
               f"{spread(ratios, '{:.2f}'):>18} x swag  peak {rows[-1]['peak_bytes'] / 2**20:7.0f} MiB", flush=True)
     return rows
@@ -135,6 +143,7 @@ def compare_runs(args, network):
                              "first_loss": [ours[0][1], theirs[0][1]], "lowest_loss": lowest, "loss": both, "seconds": times,
                              "seconds_of_all": [ours[-1][0], theirs[-1][0]], "evaluations": [len(ours), len(theirs)],
                              "times_swag": times[1] / times[0]})
+                known(args, rows[-1])
                 print(f"{network:>10} {args.size:5} {competitor.label():44} loss {ours[0][1]:.4g} to {both:.4g}: swag {times[0]:.2f} s, "
                       f"PyTorch {times[1]:.2f} s, {times[1] / times[0]:.2f} x swag; lowest {lowest[0]:.4g}, {lowest[1]:.4g}; "
                       f"evaluations {len(ours)}, {len(theirs)}", flush=True)
@@ -160,6 +169,8 @@ def compare_convolutions(args, network):
         theirs = competitor.ask("convolutions", input=shapes)["ms"]
         for row, milliseconds in zip(rows, theirs):
             row[competitor.label()] = milliseconds
+            known(args, {key: row[key] for key in ("network", "size", "op", "shape", "calls", "swag_ms")} |
+                  {"side": competitor.label(), "ms": milliseconds})
         total = [sum(row["calls"] * row[key] for row in rows) for key in ("swag_ms", competitor.label())]
         print(f"{network:>10} {args.size:5} {competitor.label():44} all convolutions: swag {total[0]:.3f} ms, PyTorch {total[1]:.3f} ms, "
               f"{total[1] / total[0]:.2f} x swag")
@@ -185,6 +196,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=0, help="[5 of evaluation, 1 of run]")
     parser.add_argument("--iterations", type=int, default=300)
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--lines", action="store_true", help="each row as a line of JSON too, as soon as it is known")
     args = parser.parse_args()
     args.rounds = args.rounds or (5 if args.what == "evaluation" else 1)
     args.swag_options = args.swag_options.split()

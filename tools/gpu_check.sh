@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
-# Everything that a machine with a GPU can tell of this tree, in parts, each of which is kept once it has passed: a
-# second call goes on where the first one ended. Leaves build/gpu_check/result.json, to be committed under docs/results/.
+# What a machine with a GPU can tell of this tree, most wanted first, so that ten minutes are enough. Every figure is a line
+# of JSON, written as soon as it is known: nothing is lost when the time ends. tools/gpu_report.py makes tables of them.
 #
-#   tools/gpu_check.sh --pack              on a Debian: copies headers and libraries into build/packed, for a bare machine
+#   tools/gpu_check.sh --bring             where there are nvcc and packages: builds what a bare machine runs, with the
+#                                          libraries that it may lack, and prints what to take along
 #   tools/gpu_check.sh [PART ...]          the parts named, or all that have not passed at this commit on this GPU
 #   tools/gpu_check.sh --emulator [...]    the emulator in the GPU's place, as far as that goes
 #   tools/gpu_check.sh --list
 #
 #   MINUTES   the time for one call, 9 unless set: a part that has no time left waits for the next call
-#   OUT       a folder to copy result.json and the logs to
-#   SIZE      of the pictures that are timed, 512 unless set
+#   OUT       a folder for results.jsonl, logs.txt and profile.csv, besides build/gpu_check
+#
+# No clock and no setting of the GPU is touched. What was built is built again there only where it does not run.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD packed=$PWD/build/packed check=$PWD/build/gpu_check
-parts=(build tests agreement ladder memcheck racecheck initcheck ops_vgg19 ops_resnet50 convolutions_vgg19
-       convolutions_resnet50 evaluation_vgg19 evaluation_resnet50 run_vgg19 run_resnet50 counts)
-size=${SIZE:-512}
+parts=(ready alive ops_vgg19 ops_resnet50 tests limits pytorch_vgg19 pytorch_resnet50 profile memcheck agreement
+       compile_vgg19 convolutions_vgg19 convolutions_resnet50 racecheck initcheck ladder run_vgg19 run_resnet50 counts)
+programs=(build/swag build/libswag_cuda.so build/cuda/gpu_tests build/cuda/limits build/cuda/ladder)
 device=cuda
 deadline=$((SECONDS + ${MINUTES:-9} * 60))
+
+die() { echo "gpu_check.sh: $2" >&2; exit "$1"; }
 
 # ---------------------------------------------------------------- what a bare machine lacks
 
@@ -25,7 +29,7 @@ libraries=(openblas.so.0 jpeg.so.62 png16.so.16 lcms2.so.2)  # what a build link
 
 header() { echo "#include <$1>" | g++ -E -include cstdio -x c++ - | sed -n "s|^# 1 \"\(.*/$1\)\".*|\1|p" | head -n 1; }
 
-# Headers as a folder for CPATH, libraries as one for LIBRARY_PATH and LD_LIBRARY_PATH. At most 48 MiB.
+# Headers as a folder for CPATH, libraries as one for LIBRARY_PATH and LD_LIBRARY_PATH.
 pack() {
   local name file
   rm -rf "$packed"
@@ -42,10 +46,6 @@ pack() {
     done
   done
   link_packed
-  local bytes
-  bytes=$(du -s --apparent-size --block-size=1 "$packed" | cut -f 1)
-  echo "$packed: $bytes bytes"
-  [ "$bytes" -lt $((48 << 20)) ] || { echo "gpu_check.sh: more than 48 MiB" >&2; exit 1; }
 }
 
 # The names that a linker looks for.
@@ -55,32 +55,126 @@ link_packed() {
   ln -sf libpng16.so.16 "$packed/lib/libpng.so"
 }
 
-use_packed() {
-  [ -d "$packed" ] || return 0
-  link_packed  # links may not travel
-  export CPATH=$packed/include${CPATH:+:$CPATH} LIBRARY_PATH=$packed/lib${LIBRARY_PATH:+:$LIBRARY_PATH}
-  export LD_LIBRARY_PATH=$packed/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+# At most 55 MiB in all.
+bring() {
+  make NVCC="$nvcc" all gpu-test-build limits-cuda ladder-cuda || exit 1
+  pack
+  git rev-parse HEAD > "$packed/commit"
+  local bytes
+  bytes=$(du -cs --apparent-size --block-size=1 "${programs[@]}" "$packed" | tail -n 1 | cut -f 1)
+  [ "$bytes" -lt $((55 << 20)) ] || die 1 "$bytes bytes are more than 55 MiB"
+  echo "$bytes bytes: ${programs[*]} build/packed"
 }
 
-# ---------------------------------------------------------------- the parts: each writes part.json, or nothing
+use_packed() {
+  if [ -d "$packed" ]; then
+    link_packed  # links may not travel
+    export CPATH=$packed/include${CPATH:+:$CPATH} LIBRARY_PATH=$packed/lib${LIBRARY_PATH:+:$LIBRARY_PATH}
+    export LD_LIBRARY_PATH=$packed/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  fi
+  # cuBLAS where only PyTorch has brought it.
+  local folder
+  for folder in $(python3 -c 'import glob, importlib.util as util
+for root in getattr(util.find_spec("nvidia"), "submodule_search_locations", []):
+    print(*glob.glob(root + "/cu1?/lib"), *glob.glob(root + "/cublas/lib"))' 2> /dev/null); do
+    export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder
+  done
+}
+
+# ---------------------------------------------------------------- the parts: every line of JSON that one prints is a figure
 
 on_gpu() { [ $device = cuda ]; }
 skip() { echo "SKIP: $1"; return 77; }
-compare() { python3 tools/compare_pytorch.py "$@" --swag "$swag" --device $device --size "$size" --json part.json; }
+needs_gpu() { on_gpu || skip "$1 needs a GPU"; }
+needs() { command -v "$1" > /dev/null || skip "there is no $1"; }
+needs_torch() {
+  needs_gpu PyTorch || return
+  python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' || skip "there is no torch"
+}
+compare() { python3 -u tools/compare_pytorch.py "$@" --swag "$swag" --device $device --lines; }
+runs() { "$swag" devices | grep -q '^cuda:0' && "$gpu_tests" --count && build/cuda/limits --help; } > /dev/null
 
-build() {
+ready() {
   if on_gpu; then
+    runs && { echo "the programs run as they are"; return; }
+    [ -n "$nvcc" ] || { echo "the programs do not run here, and there is no nvcc to build them with"; return 1; }
+    [ -n "$(header doctest/doctest.h)" ] || { echo "there are no headers to build with: bring build/packed (--bring)"; return 1; }
     local capability
     capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
-    make NVCC="$nvcc" CUDA_ARCHITECTURES="$capability" all gpu-test-build
-    [ "$capability" -lt 80 ] || make NVCC="$nvcc" ladder-cuda
+    make -j "$(nproc)" NVCC="$nvcc" CUDA_ARCHITECTURES="$capability" CUDA_WERROR= all gpu-test-build limits-cuda
+    [ "$capability" -lt 80 ] || make -j "$(nproc)" NVCC="$nvcc" CUDA_WERROR= ladder-cuda
+    runs
   else
-    make CUDA=0 emulator build/emulator/cuda_backend_tests build/emulator/ladder
+    make CUDA=0 emulator build/emulator/cuda_backend_tests build/emulator/ladder build/emulator/limits
   fi
 }
 
+# Is it alive, and how fast? The Wasserstein loss, which is predicted to take 1 ms more, last.
+alive() {
+  local network size sizes="512 1024"
+  on_gpu || sizes=32
+  for size in $sizes; do
+    for network in vgg19 resnet50; do bench_network "$network" "$size" gram; done
+  done
+  bench_network vgg19 "${sizes%% *}" wasserstein
+}
+bench_network() {
+  "$swag" bench network --network "$1" --size "$2" --style-loss "$3" --device $device --weights splitmix:7 --json \
+    --repeat "$(on_gpu && echo 30 || echo 1)" | tail -n 1
+}
+
+ops() {
+  local size=512 history=10
+  on_gpu || size=32 history=1
+  "$swag" bench ops --network "$1" --size $size --device $device --history $history --json
+}
+ops_vgg19() { ops vgg19; }
+ops_resnet50() { ops resnet50; }
+
 # The op tests, whole networks against PyTorch's float64, a stylisation against the CPU's.
-tests() { "$gpu_tests"; }
+tests() { SWAG_GOLDEN=$root/tests/golden "$gpu_tests"; }
+
+# What the predictions rest on: bandwidths, multiply-adds, launches, the bias of expf.
+limits() { "${gpu_tests%/*}/limits"; }
+
+# PyTorch in one process a network, eager and captured as a CUDA graph, between two runs of ours.
+pytorch() {
+  needs_torch || return
+  bench_network "$1" 512 gram
+  python3 -u tools/pytorch_competitor.py evaluations --device cuda --network "$1" --sizes 512,1024 \
+    --variants plain,channels_last+tf32,channels_last+half,channels_last+all_half
+  bench_network "$1" 512 gram
+}
+pytorch_vgg19() { pytorch vgg19; }
+pytorch_resnet50() { pytorch resnet50; }
+compile_vgg19() {
+  needs_torch || return
+  python3 -u tools/pytorch_competitor.py evaluations --device cuda --network vgg19 --sizes 512 \
+    --variants compile+channels_last+tf32,compile+channels_last+all_half
+}
+
+# What the GPU says of the product's kernels.
+profile() {
+  needs_gpu ncu || return
+  needs ncu || return
+  ncu --clock-control none --set full --csv --page raw --launch-count 12 \
+    --kernel-name 'regex:conv2d_gemm|conv2d_add|centre|store_gram|lbfgs_dots' \
+    "$swag" bench network --network vgg19 --size 512 --device cuda --weights random --repeat 1 > profile.csv
+  [ -z "${OUT:-}" ] || cp profile.csv "$OUT/"
+}
+
+# The ops' tests on small shapes; whole networks would take hours. cuBLAS's own kernels are not ours to check, and the
+# checkers of races and of unwritten memory report some.
+sanitize() {
+  needs_gpu compute-sanitizer || return
+  needs compute-sanitizer || return
+  local without='*large*,*PyTorch*,*all sizes*,*more than a grid*,*stylis*'
+  [ "$1" = memcheck ] || without+=',*ram *,*asserstein*'
+  compute-sanitizer --tool "$1" --error-exitcode 9 "$gpu_tests" -tc='cuda *' -tce="$without" -d
+}
+memcheck() { sanitize memcheck; }
+racecheck() { sanitize racecheck; }
+initcheck() { sanitize initcheck; }
 
 # 200 iterations on both sides: the losses that they end with.
 agreement() {
@@ -89,74 +183,44 @@ agreement() {
   for network in vgg19 resnet50; do
     for side in cpu $device; do
       "$swag" assets/content.jpg assets/style.jpg -o "$network-$side.png" --overwrite --quiet --network $network \
-        --weights splitmix:7 --size $pixels --scales 1 --iterations 200 --device $side --log "$network-$side.jsonl"
+        --weights splitmix:7 --size $pixels --scales 1 --iterations 200 --device "$side" --log "$network-$side.jsonl"
     done
   done
   python3 - $device <<'PYTHON'
 import json, sys
-rows = {}
+agree = True
 for network in ("vgg19", "resnet50"):
     losses = [min(json.loads(line)["loss"] for line in open(f"{network}-{side}.jsonl")) for side in ("cpu", sys.argv[1])]
-    rows[network] = {"cpu": losses[0], "device": losses[1], "ratio": losses[1] / losses[0]}
-print(json.dumps(rows))
-json.dump(rows, open("part.json", "w"))
-sys.exit(0 if all(abs(row["ratio"] - 1) <= 0.03 for row in rows.values()) else 1)
+    ratio = losses[1] / losses[0]
+    print(json.dumps({"network": network, "cpu": losses[0], "device": losses[1], "ratio": ratio}))
+    agree = agree and abs(ratio - 1) <= 0.03
+sys.exit(0 if agree else 1)
 PYTHON
 }
 
-ladder() { on_gpu && build/cuda/ladder || build/emulator/ladder; }
+ladder() { "${gpu_tests%/*}/ladder"; }
 
-# The ops' tests on small shapes; whole networks would take hours.
-sanitize() {
-  on_gpu || { skip "compute-sanitizer needs a GPU; make cuda-test checks the same on the emulator"; return; }
-  command -v compute-sanitizer || { skip "there is no compute-sanitizer"; return; }
-  compute-sanitizer --tool "$1" --error-exitcode 9 "$gpu_tests" -tc='cuda *' \
-    -tce='*large*,*PyTorch*,*all sizes*,*more than a grid*,*stylis*' -d
-}
-memcheck() { sanitize memcheck; }
-racecheck() { sanitize racecheck; }
-initcheck() { sanitize initcheck; }
-
-ops() {
-  on_gpu || size=32
-  "$swag" bench ops --network "$1" --size "$size" --device $device --history $(on_gpu && echo 10 || echo 1) --json > ops.jsonl
-  python3 -c 'import json; json.dump([json.loads(line) for line in open("ops.jsonl")], open("part.json", "w"))'
-}
-ops_vgg19() { ops vgg19; }
-ops_resnet50() { ops resnet50; }
-
-have_torch() { python3 -c 'import torch' 2>/dev/null || skip "there is no torch in python3"; }
 convolutions() {
-  on_gpu || { skip "cuDNN needs a GPU"; return; }
-  have_torch || return
-  compare convolutions --networks "$1" --variants channels_last,channels_last+tf32,channels_last+half
+  needs_torch || return
+  compare convolutions --networks "$1" --variants channels_last+tf32,channels_last+half
 }
 convolutions_vgg19() { convolutions vgg19; }
 convolutions_resnet50() { convolutions resnet50; }
-evaluation() {
-  on_gpu || { skip "PyTorch has no emulator"; return; }
-  have_torch || return
-  compare evaluation --networks "$1" --repeat 30 --rounds 3 --compile-mode max-autotune-no-cudagraphs \
-    --variants plain,channels_last,channels_last+tf32,channels_last+half,compile+channels_last+tf32,compile+channels_last+half
-}
-evaluation_vgg19() { evaluation vgg19; }
-evaluation_resnet50() { evaluation resnet50; }
 run() {
-  on_gpu || { skip "PyTorch has no emulator"; return; }
-  have_torch || return
-  compare run --networks "$1" --iterations 300 --variants plain,channels_last+tf32,channels_last+half
+  needs_torch || return
+  compare run --networks "$1" --iterations 300 --variants channels_last+tf32,channels_last+half
 }
 run_vgg19() { run vgg19; }
 run_resnet50() { run resnet50; }
 
 # What the GPU counts of the ladder, to be held against the emulator's counts.
 counts() {
-  on_gpu || { skip "ncu needs a GPU"; return; }
-  command -v ncu || { skip "there is no ncu"; return; }
+  needs_gpu ncu || return
+  needs ncu || return
   local metrics=l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum,l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum
-  metrics+=,l1tex__data_pipe_lsu_wavefronts_mem_shared.sum,smsp__inst_executed_op_shared.sum
-  ncu --csv --metrics $metrics build/cuda/ladder --once > ncu.csv
-  python3 -c 'import json; json.dump(open("ncu.csv").read().splitlines(), open("part.json", "w"))'
+  metrics+=,l1tex__data_pipe_lsu_wavefronts_mem_shared.sum
+  ncu --clock-control none --csv --metrics $metrics build/cuda/ladder --once > ncu.csv
+  python3 -c 'import json; print(json.dumps({"ncu": open("ncu.csv").read().splitlines()}))'
 }
 
 # ---------------------------------------------------------------- one after the other
@@ -164,97 +228,109 @@ counts() {
 # What was measured on: a JSON object.
 machine() {
   python3 - "$nvcc" "$device" <<'PYTHON'
-import datetime, json, subprocess, sys
+import datetime, importlib.metadata, json, subprocess, sys
 def ask(*command):
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
+def version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 names = "name,driver_version,compute_cap,memory.total,clocks.sm,clocks.max.sm,clocks.mem,power.limit".split(",")
 gpu = ask("nvidia-smi", "--query-gpu=" + ",".join(names), "--format=csv,noheader").split("\n")[0].split(", ")
-print(json.dumps({
-    "date": datetime.date.today().isoformat(), "device": sys.argv[2], "commit": ask("git", "rev-parse", "HEAD"),
+print(json.dumps({"machine": {
+    "date": datetime.date.today().isoformat(), "device": sys.argv[2],
+    "commit": ask("git", "rev-parse", "HEAD") or ask("cat", "build/packed/commit"),
     "changed": bool(ask("git", "status", "--porcelain")), "gpu": dict(zip(names, gpu)) if len(gpu) == len(names) else {},
     "nvcc": ask(sys.argv[1], "--version").split("\n")[-1] if sys.argv[1] else "",
-    "torch": ask("python3", "-c", "import torch; print(torch.__version__, torch.version.cuda, torch.backends.cudnn.version())"),
-}))
+    "torch": version("torch"), "cudnn": version("nvidia-cudnn-cu13")}}))
 PYTHON
 }
 
-# Puts what the parts have left into one file.
-write_result() {
-  python3 - "$state" "$check/result.json" <<'PYTHON'
-import json, pathlib, sys
-state = pathlib.Path(sys.argv[1])
-result = json.loads((state / "machine.json").read_text())
-result["parts"] = {}
-for status in sorted(state.glob("*/status"), key=lambda path: path.stat().st_mtime):
-    word, seconds = status.read_text().split()
-    data = status.parent / "part.json"
-    result["parts"][status.parent.name] = {"status": word, "seconds": int(seconds),
-                                           "result": json.loads(data.read_text()) if data.exists() else None}
-pathlib.Path(sys.argv[2]).write_text(json.dumps(result, indent=1) + "\n")
-PYTHON
-  [ -n "${OUT:-}" ] || return 0
-  cp "$check/result.json" "$OUT/"
-  tail -n 100 "$state"/*/log > "$OUT/logs.txt"
+# Lines of JSON from a part on their way into its log: each is a figure, kept at once.
+figures() {
+  python3 -u -c '
+import json, sys
+part, *files = sys.argv[1:]
+for line in sys.stdin:
+    print(line, end="")
+    try:
+        figure = json.loads(line)
+    except ValueError:
+        continue
+    if not isinstance(figure, dict):
+        continue
+    for name in files:
+        with open(name, "a") as file:
+            file.write(json.dumps({"part": part, **figure}) + "\n")' "$1" "${results[@]}"
 }
+keep() { for file in "${results[@]}"; do echo "$1" >> "$file"; done; }
 
 run_part() {
   local part=$1 folder=$state/$1 left=$((deadline - SECONDS)) begin=$SECONDS status word
   [ "$left" -gt 10 ] || { echo "later   $part"; return 1; }
+  rm -rf "$folder"
   mkdir -p "$folder"
-  rm -f "$folder"/part.json
   # A part may leave files where it runs; paths are the tree's.
-  timeout "$left" bash -c "$(declare -p root device size swag gpu_tests nvcc packed); $(declare -f); cd '$folder' && ln -sfn \
-    '$root/assets' assets && ln -sfn '$root/build' build && ln -sfn '$root/tools' tools && case $part in build) cd '$root' ;; esac
-    set -e; $part" > "$folder/log" 2>&1 < /dev/null
-  status=$?
-  case $status in 0) word=passed ;; 77) word=skipped ;; 124) word=unfinished ;; *) word=FAILED ;; esac
-  echo "$word $((SECONDS - begin))" > "$folder/status"
+  timeout -k 5 "$left" bash -c "$(declare -p root device swag gpu_tests nvcc packed); $(declare -f); cd '$folder' && ln -sfn \
+    '$root/assets' assets && ln -sfn '$root/build' build && ln -sfn '$root/tools' tools && case $part in ready) cd '$root' ;; esac
+    set -e -o pipefail; $part" 2>&1 < /dev/null | figures "$part" > "$folder/log"
+  status=${PIPESTATUS[0]}
+  case $status in 0) word=passed ;; 77) word=skipped ;; 124 | 137) word=unfinished ;; *) word=FAILED ;; esac
+  keep "{\"part\": \"$part\", \"status\": \"$word\", \"seconds\": $((SECONDS - begin))}"
+  [ -z "${OUT:-}" ] || { echo "==> $part"; tail -n 100 "$folder/log"; } >> "$OUT/logs.txt"
   printf '%-10s %s (%d s)\n' $word "$part" $((SECONDS - begin))
   [ $word = FAILED ] && tail -n 25 "$folder/log" | cut -c -200 | sed 's/^/        /'
   [ $word = passed ] || [ $word = skipped ]
 }
 
 chosen=()
+want_bring=0
 for argument in "$@"; do
   case $argument in
-    --pack) pack; exit ;;
+    --bring) want_bring=1 ;;
     --emulator) device=emulator ;;
     --list) printf '%s\n' "${parts[@]}"; exit ;;
-    -*) echo "gpu_check.sh: unknown option $argument" >&2; exit 2 ;;
-    *) [[ " ${parts[*]} " = *" $argument "* ]] || { echo "gpu_check.sh: no part $argument; --list names them" >&2; exit 2; }
+    -*) die 2 "unknown option $argument" ;;
+    *) [[ " ${parts[*]} " = *" $argument "* ]] || die 2 "no part $argument; --list names them"
        chosen+=("$argument") ;;
   esac
 done
 
-use_packed
 nvcc=$(tools/cuda_toolkit.sh 2> /dev/null)
+if [ $want_bring = 1 ]; then
+  [ -n "$nvcc" ] || die 1 "there is no nvcc; tools/cuda_toolkit.sh --install gets one"
+  bring
+  exit
+fi
+use_packed
 swag=$root/build/swag gpu_tests=$root/build/cuda/gpu_tests
 if [ $device = emulator ]; then
   swag=$root/build/emulator/swag gpu_tests=$root/build/emulator/cuda_backend_tests
 elif ! nvidia-smi > /dev/null 2>&1; then
-  echo "gpu_check.sh: there is no GPU here; --emulator runs what can be run without one" >&2
-  exit 5
-elif [ -z "$nvcc" ]; then
-  echo "gpu_check.sh: there is no nvcc; tools/cuda_toolkit.sh --install gets one" >&2
-  exit 1
+  die 5 "there is no GPU here; --emulator runs what can be run without one"
 fi
 
 gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2> /dev/null | head -n 1 | tr -c 'A-Za-z0-9\n' '_')
 state=$check/$(git rev-parse --short HEAD 2> /dev/null || echo tree)-${gpu:-$device}
 mkdir -p "$state"
-machine > "$state/machine.json"
+results=("$state/results.jsonl")
+[ -s "${results[0]}" ] || machine > "${results[0]}"
+if [ -n "${OUT:-}" ]; then
+  cp "${results[0]}" "$OUT/results.jsonl"
+  results+=("$OUT/results.jsonl")
+fi
 failed=0
 for part in "${parts[@]}"; do
   if [ ${#chosen[@]} -gt 0 ]; then
     [[ " ${chosen[*]} " = *" $part "* ]] || continue
-  elif grep -qsE '^(passed|skipped)' "$state/$part/status"; then
+  elif grep -qsE "\"part\": \"$part\", \"status\": \"(passed|skipped)" "${results[0]}"; then
     continue
   fi
   run_part "$part" || failed=$((failed + 1))
-  write_result
 done
-echo "$check/result.json"
+echo "${results[0]}"
 [ $failed -eq 0 ] || { echo "$failed parts have not passed; call again for those that had no time"; exit 1; }

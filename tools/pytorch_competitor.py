@@ -2,11 +2,14 @@
 """The other side of tools/compare_pytorch.py, in a process of its own: the same objective as an autograd user writes it.
 
     pytorch_competitor.py evaluation --network vgg19 --size 512 --repeat 5 [--device cuda] [--channels-last] [--compile] [--precision half]
+    pytorch_competitor.py evaluations --network vgg19 --sizes 512,1024 --variants plain,channels_last+half [--device cuda]
     pytorch_competitor.py run --network vgg19 --content c.ppm --style s.ppm --iterations 100 ...
     pytorch_competitor.py convolutions [--device cuda] [--precision tf32] < shapes.json
     pytorch_competitor.py pictures --size 512 c.ppm s.ppm
 
-Prints one line of JSON. Needs torch, any version since 1.13, and numpy. Networks have torchvision's names and the weights of
+Prints one line of JSON; evaluations one for every size and variant, as soon as it is known, on a GPU also of the evaluation
+captured as a CUDA graph. Variants are words joined by +: plain, channels_last, compile, tf32, half, bfloat16 (autocast) and
+all_half (weights and pixels too). Needs torch, any version since 1.13, and numpy. Networks have torchvision's names and the weights of
 `reference.py weights --seed 7` (swag: --weights splitmix:7); losses are `balanced` with weights 1 and 1000, no smoothing.
 """
 import argparse
@@ -23,6 +26,7 @@ from torch import nn
 from splitmix_weights import splitmix_weight
 
 SEED, STYLE_WEIGHT = 7, 1e3
+PRECISIONS = ["float32", "tf32", "half", "bfloat16", "all_half"]
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
@@ -152,6 +156,8 @@ class Objective:
         self.device = torch.device(args.device)
         self.layout = torch.channels_last if args.channels_last else torch.contiguous_format
         self.net = build(args.network).to(self.device).to(memory_format=self.layout)
+        if args.precision == "all_half":
+            self.net = self.net.half()
         self.forward = torch.compile(self.net, mode=args.compile) if args.compile else self.net
         with torch.no_grad():
             self.targets = [gram(f) for f in self.features(self.place(style))[0]]
@@ -162,6 +168,8 @@ class Objective:
         return x.to(self.device).contiguous(memory_format=self.layout)
 
     def features(self, x):
+        if self.args.precision == "all_half":
+            return self.forward(x.half())
         kind = {"half": torch.float16, "bfloat16": torch.bfloat16}.get(self.args.precision)
         if kind is None:
             return self.forward(x)
@@ -180,20 +188,77 @@ class Objective:
             torch.cuda.synchronize()
 
 
-def evaluation(args):
+def evaluated(args):
+    """An objective and the pixels that it is evaluated at."""
     noise = [torch.rand(1, 3, args.size, args.size) * 4 - 2 for _ in range(3)]
     objective = Objective(args, noise[0], noise[1])
-    x = objective.place(noise[2]).requires_grad_(True)
+    return objective, objective.place(noise[2]).requires_grad_(True)
+
+
+def times(args, objective, call):
+    """Milliseconds of each call, from an idle device to an idle device."""
     milliseconds = []
     for i in range(args.warm_up + args.repeat):
         objective.wait()
         start = time.perf_counter()
-        x.grad = None
-        objective.loss(x).backward()
+        call()
         objective.wait()
         if i >= args.warm_up:
             milliseconds.append((time.perf_counter() - start) * 1e3)
-    return {"ms": milliseconds}
+    return milliseconds
+
+
+def evaluation_of(objective, x):
+    def call():
+        x.grad = None
+        objective.loss(x).backward()
+    return call
+
+
+def evaluation(args):
+    objective, x = evaluated(args)
+    return {"ms": times(args, objective, evaluation_of(objective, x))}
+
+
+def captured(objective, x):
+    """The evaluation as a CUDA graph, in which there is no Python."""
+    call = evaluation_of(objective, x)
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            call()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return graph.replay
+
+
+def set_tf32(precision):
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+
+
+def evaluations(args):
+    for size in map(int, args.sizes.split(",")):
+        for variant in args.variants.split(","):
+            words = variant.split("+")
+            one = argparse.Namespace(**vars(args), size=size, channels_last="channels_last" in words,
+                                     compile=args.compile_mode if "compile" in words else "",
+                                     precision=next((word for word in words if word in PRECISIONS), "float32"))
+            set_tf32(one.precision)
+            line = {"network": args.network, "size": size, "variant": variant, "version": torch.__version__}
+            try:
+                objective, x = evaluated(one)
+                ways = [("eager", evaluation_of(objective, x))]
+                if objective.device.type == "cuda" and not one.compile:
+                    ways.append(("graph", captured(objective, x)))
+                for way, call in ways:
+                    milliseconds = sorted(times(one, objective, call))
+                    print(json.dumps(dict(line, way=way, ms_median=milliseconds[len(milliseconds) // 2], ms_min=milliseconds[0],
+                                          ms_max=milliseconds[-1])), flush=True)
+            except RuntimeError as error:  # one variant that fails is not the end of the others
+                print(json.dumps(dict(line, error=str(error).strip().splitlines()[0])), flush=True)
 
 
 def run(args):
@@ -268,18 +333,24 @@ def main():
     pictures = commands.add_parser("pictures")
     pictures.add_argument("--size", type=int, default=512)
     pictures.add_argument("files", nargs="+")
-    timed = {name: commands.add_parser(name) for name in ("evaluation", "run", "convolutions")}
+    timed = {name: commands.add_parser(name) for name in ("evaluation", "evaluations", "run", "convolutions")}
     for name, command in timed.items():
         if name != "convolutions":
             command.add_argument("--network", choices=["vgg19", "resnet50"], required=True)
         command.add_argument("--device", default="cpu")
         command.add_argument("--threads", type=int, default=0)
-        command.add_argument("--channels-last", action="store_true")
-        command.add_argument("--compile", default="", help="a mode of torch.compile")
-        command.add_argument("--precision", default="float32", choices=["float32", "tf32", "half", "bfloat16"])
+        if name != "evaluations":
+            command.add_argument("--channels-last", action="store_true")
+            command.add_argument("--compile", default="", help="a mode of torch.compile")
+            command.add_argument("--precision", default="float32", choices=PRECISIONS)
     timed["evaluation"].add_argument("--size", type=int, default=512)
     timed["evaluation"].add_argument("--repeat", type=int, default=5)
-    timed["evaluation"].add_argument("--warm-up", type=int, default=2)
+    timed["evaluations"].add_argument("--sizes", default="512")
+    timed["evaluations"].add_argument("--variants", default="plain")
+    timed["evaluations"].add_argument("--compile-mode", default="default", help="of torch.compile")
+    timed["evaluations"].add_argument("--repeat", type=int, default=30)
+    for name in ("evaluation", "evaluations"):
+        timed[name].add_argument("--warm-up", type=int, default=2)
     timed["run"].add_argument("--content", required=True)
     timed["run"].add_argument("--style", required=True)
     timed["run"].add_argument("--iterations", type=int, default=100)
@@ -292,7 +363,10 @@ def main():
         torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = args.precision == "tf32"
+    if args.command == "evaluations":
+        evaluations(args)
+        return
+    set_tf32(args.precision)
     result = {"evaluation": evaluation, "run": run, "convolutions": convolutions}[args.command](args)
     result["version"] = torch.__version__
     if args.device.startswith("cuda"):

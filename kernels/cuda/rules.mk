@@ -13,8 +13,9 @@ all_architectures := 75 80 86 89 90 120
 code_for = $(foreach a,$(1),-gencode arch=compute_$(a),code=sm_$(a)) \
            -gencode arch=compute_$(lastword $(1)),code=compute_$(lastword $(1))
 cuda_code = $(call code_for,$(CUDA_ARCHITECTURES))
+CUDA_WERROR ?= -Werror all-warnings
 CUDA_FLAGS = -std=c++17 -O3 -lineinfo -I. -Iinclude -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra \
-             -Werror all-warnings -Xptxas -v $(cuda_code)
+             $(CUDA_WERROR) -Xptxas -v $(cuda_code)
 
 cuda_sources := $(call sources_in,$(kernel_rooms) src/backend,cu)
 cuda_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(cuda_sources))

@@ -92,6 +92,7 @@ void report(const BenchRequest& request, const NetworkBench& result) {
                         {"device", settings.device},
                         {"precision", request.precision()},
                         {"conv", request.conv()},
+                        {"style_loss", name_of(static_cast<StyleLossKind>(settings.api.style_loss))},
                         {"ms_median", median(all)},
                         {"ms_min", *least},
                         {"ms_max", *most},

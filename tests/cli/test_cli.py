@@ -391,7 +391,7 @@ class OtherCommands(CliTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         lines = [json.loads(line) for line in result.stdout.splitlines()]
         self.assertEqual((lines[-1]["network"], lines[-1]["size"], lines[-1]["device"]), ("vgg11", 32, "cpu"))
-        self.assertEqual(lines[-1]["conv"], "auto")
+        self.assertEqual((lines[-1]["conv"], lines[-1]["style_loss"]), ("auto", "gram"))
         self.assertLessEqual(lines[-1]["ms_min"], lines[-1]["ms_median"])
         self.assertGreater(lines[-1]["peak_bytes"], 0)
 

@@ -35,9 +35,10 @@ $(emulator)/cuda_backend_tests: $(plain_kernels) $(cuda_backend_test_objects) $(
 emulator: $(emulator)/swag $(emulator)/swag_checked  ## swag with its CUDA kernels on the emulator: --device emulator
 
 ifeq ($(SANITIZE),)
-cuda-test: $(emulator)/cuda_tests $(emulator)/cuda_backend_tests emulator  ## test the CUDA kernels and backend without a GPU
+cuda-test: $(emulator)/cuda_tests $(emulator)/cuda_backend_tests $(emulator)/limits emulator  ## test the CUDA kernels and backend without a GPU
 	$(emulator)/cuda_tests
 	$(emulator)/cuda_backend_tests
+	$(emulator)/limits
 	python3 tests/cuda/test_emulator_cli.py $(emulator)/swag
 else
 # A frame that lives on after its return, in memory of the sanitizer's, would belong to a host thread, not to a fibre.

@@ -45,6 +45,7 @@ TEST_CASE("the CUDA backend runs each op on its tensors") {
 
 TEST_CASE("the CUDA backend's memory is aligned, copied and cleared, and given back") {
   REQUIRE_BACKEND(backend);
+  test::check_memory(*backend);  // once before: what it launches is loaded then, and stays
   const int64_t before = backend->available_bytes();
   {
     const Buffer large(*backend, int64_t{64} << 20);

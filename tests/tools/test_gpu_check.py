@@ -39,8 +39,15 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(result.returncode, status, result.stdout + result.stderr)
         self.output, self.errors = result.stdout, result.stderr
 
+    def lines(self, path=None):
+        path = path or next(self.tree.glob("build/gpu_check/*/results.jsonl"))
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
     def parts(self):
-        return json.loads((self.tree / "build/gpu_check/result.json").read_text())["parts"]
+        return {line["part"]: line["status"] for line in self.lines() if "status" in line}
+
+    def figures(self, part):
+        return [line for line in self.lines() if line.get("part") == part and "status" not in line]
 
     def test_mistakes_are_one_line(self):
         for words in (["--what"], ["no_such_part"]):
@@ -52,31 +59,58 @@ class GpuCheck(unittest.TestCase):
 
     def test_what_passed_is_not_repeated_and_what_failed_is(self):
         self.script("programs/make", "echo an error of the compiler; exit 2")
-        self.check("--emulator", "build", "ladder", "racecheck", status=1)
-        self.assertIn("FAILED     build", self.output)
+        self.check("--emulator", "ready", "ladder", "racecheck", status=1)
+        self.assertIn("FAILED     ready", self.output)
         self.assertIn("an error of the compiler", self.output)  # the end of the log
         self.assertIn("passed     ladder", self.output)
         self.assertIn("skipped    racecheck", self.output)
-        self.assertEqual({name: part["status"] for name, part in self.parts().items()},
-                         {"build": "FAILED", "ladder": "passed", "racecheck": "skipped"})
+        self.assertEqual(self.parts(), {"ready": "FAILED", "ladder": "passed", "racecheck": "skipped"})
 
         self.script("programs/make", "exit 0")
         self.script("build/emulator/cuda_backend_tests", "exit 3")
         self.check("--emulator", status=1)  # all that have not passed: the programs of these are not there
-        self.assertIn("passed     build", self.output)
+        self.assertIn("passed     ready", self.output)
         self.assertIn("FAILED     tests", self.output)
         self.assertNotIn("ladder", self.output)
         self.assertNotIn("racecheck", self.output)
+        self.assertEqual(self.parts()["ready"], "passed")
+        self.assertIn("machine", self.lines()[0])
+        self.assertEqual(sum("machine" in line for line in self.lines()), 1)
 
-    def test_figures_of_a_part_go_into_the_result_and_out(self):
-        self.script("build/emulator/swag", """echo '{"op":"add_forward","ms":0.5}'; echo '{"op":"scale","ms":0.25}'""")
+    def test_figures_are_kept_as_soon_as_they_are_known(self):
+        self.script("build/emulator/swag", """echo '{"op":"add_forward","ms":0.5}'; echo words; echo '{"op":"scale","ms":0.25}'; exec sleep 60""")
+        self.script("programs/timeout", 'shift 3; exec /usr/bin/timeout -k 5 1 "$@"')
         out = self.tree / "out"
         out.mkdir()
-        self.check("--emulator", "ops_vgg19", OUT=str(out))
-        result = json.loads((out / "result.json").read_text())
-        self.assertEqual(result["parts"]["ops_vgg19"]["result"], [{"op": "add_forward", "ms": 0.5}, {"op": "scale", "ms": 0.25}])
-        self.assertEqual(result["device"], "emulator")
-        self.assertTrue((out / "logs.txt").exists())
+        self.check("--emulator", "ops_vgg19", status=1, OUT=str(out))
+        expected = [{"part": "ops_vgg19", "op": "add_forward", "ms": 0.5}, {"part": "ops_vgg19", "op": "scale", "ms": 0.25}]
+        self.assertEqual(self.figures("ops_vgg19"), expected)
+        self.assertEqual(self.parts(), {"ops_vgg19": "unfinished"})
+        self.assertEqual(self.lines(out / "results.jsonl"), self.lines())
+        self.assertEqual(self.lines()[0]["machine"]["device"], "emulator")
+        self.assertIn("words", (out / "logs.txt").read_text())
+
+        self.script("build/emulator/swag", """echo '{"op":"scale","ms":0.125}'""")
+        self.check("--emulator", "ops_vgg19", OUT=str(out))  # what is known already goes along
+        self.assertEqual(self.lines(out / "results.jsonl"), self.lines())
+        self.assertEqual(self.figures("ops_vgg19")[2:], [{"part": "ops_vgg19", "op": "scale", "ms": 0.125}])
+
+    def test_what_was_brought_along_is_not_built(self):
+        self.script("programs/nvidia-smi", "case $* in *compute_cap*) echo 9.0;; *) echo Some GPU;; esac")
+        self.script("programs/make", "echo built >> made; touch build/here")
+        self.script("build/swag", 'case $1 in devices) echo "cuda:0      Some GPU";; esac')
+        self.script("build/cuda/gpu_tests", "exit 0")
+        self.script("build/cuda/limits", "exit 0")
+        self.check("ready")
+        self.assertFalse((self.tree / "made").exists())
+        self.script("build/swag", 'case $1 in devices) [ -e build/here ] && echo "cuda:0      Some GPU";; esac')
+        self.script("programs/nvcc", "exit 0")
+        self.script("programs/g++", """echo '# 1 "/usr/include/doctest/doctest.h"'""")
+        self.check("ready")
+        self.assertTrue((self.tree / "made").exists())
+        (self.tree / "build/here").unlink()
+        self.script("programs/make", "exit 0")
+        self.check("ready", status=1)  # built, and still no GPU is seen
 
     def test_losses_that_do_not_agree_fail(self):
         losses = 'while [ "$1" != --log ]; do [ "$1" = --device ] && device=$2; shift; done\n' \
@@ -84,7 +118,8 @@ class GpuCheck(unittest.TestCase):
                  'echo "{\\"loss\\": 500}" > "$2"; echo "{\\"loss\\": $loss}" >> "$2"'
         self.script("build/emulator/swag", losses % 102)
         self.check("--emulator", "agreement")
-        self.assertEqual(self.parts()["agreement"]["result"]["vgg19"], {"cpu": 100, "device": 102, "ratio": 1.02})
+        self.assertEqual(self.figures("agreement")[0],
+                         {"part": "agreement", "network": "vgg19", "cpu": 100, "device": 102, "ratio": 1.02})
         self.script("build/emulator/swag", losses % 96)
         self.check("--emulator", "agreement", status=1)
         self.script("build/emulator/swag", losses % "NaN")
@@ -94,7 +129,7 @@ class GpuCheck(unittest.TestCase):
         self.check("--emulator", "ladder", status=1, MINUTES="0")
         self.assertIn("later   ladder", self.output)
         self.script("build/emulator/ladder", "exec sleep 60")
-        self.script("programs/timeout", 'shift; exec /usr/bin/timeout 1 "$@"')
+        self.script("programs/timeout", 'shift 3; exec /usr/bin/timeout -k 5 1 "$@"')
         self.check("--emulator", "ladder", status=1)
         self.assertIn("unfinished ladder", self.output)
 

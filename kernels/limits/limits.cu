@@ -1,0 +1,268 @@
+// What a GPU can do at most: the figures on which the predictions of docs/kernels.md rest, measured by
+// kernels that do one thing. A line of JSON each. Tensor cores need sm_80.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/reduce.cuh"
+
+namespace swag::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kChains = 8;  // of dependent operations a thread has under way
+constexpr int kRuns = 11;   // of which the median counts
+
+/// What is done of each: much on a GPU, next to nothing where the program is only tried.
+struct Amounts {
+  int blocks;
+  int64_t large, small;  // bytes: beyond every cache, and within the second level's
+  int rounds, launches;
+};
+#ifdef __CUDACC__
+constexpr Amounts kAmounts = {132 * 8, int64_t{1} << 30, int64_t{16} << 20, 20000, 500};
+#else
+constexpr Amounts kAmounts = {2, int64_t{1} << 16, int64_t{1} << 14, 2, 3};
+#endif
+
+// ---------------------------------------------------------------- kernels
+
+/// Grid: dense; block 256. No shared memory. Bound by bytes: 32 per element.
+__global__ void __launch_bounds__(kThreads) copy_kernel(float4* to, const float4* from, int64_t count) {
+  for_each_group<1>(count, [&](int64_t i) { to[i] = from[i]; });
+}
+
+/// All blocks read the same memory, a power of two, each from a place of its own on, `rounds` times.
+/// Grid: blocks; block 256. No shared memory. Bound by the second-level cache.
+__global__ void __launch_bounds__(kThreads)
+    read_kernel(float* out, const float4* from, int64_t count, int rounds) {
+  float sum = 0;
+  for (int round = 0; round < rounds; ++round) {
+    const int64_t first = (int64_t{blockIdx.x} * 7919 + round) * kThreads;
+    for (int64_t i = threadIdx.x; i < count; i += kThreads * kChains) {
+      float4 values[kChains];
+#pragma unroll
+      for (int k = 0; k < kChains; ++k) values[k] = __ldcg(&from[(first + i + k * kThreads) & (count - 1)]);
+#pragma unroll
+      for (int k = 0; k < kChains; ++k) sum += values[k].x + values[k].y + values[k].z + values[k].w;
+    }
+  }
+  if (sum == 12345) *out = sum;  // never, but a compiler does not know
+}
+
+/// Grid: blocks; block 256. No shared memory. Bound by multiply-adds.
+template <typename T>
+__global__ void __launch_bounds__(kThreads) multiply_add_kernel(T* out, T factor, int rounds) {
+  T sums[kChains];
+#pragma unroll
+  for (int k = 0; k < kChains; ++k) sums[k] = static_cast<T>(threadIdx.x + k);
+  for (int round = 0; round < rounds; ++round) {
+#pragma unroll
+    for (int k = 0; k < kChains; ++k) sums[k] = sums[k] * factor + factor;
+  }
+  T sum = 0;
+#pragma unroll
+  for (int k = 0; k < kChains; ++k) sum += sums[k];
+  if (sum == 12345) *out = sum;
+}
+
+enum class Operands { kTf32, kHalf, kBfloat16 };
+
+/// Grid: blocks; block 256. No shared memory. Bound by the tensor cores.
+template <Operands kOperands>
+__global__ void __launch_bounds__(kThreads) mma_kernel(float* out, int rounds) {
+  float sums[kChains][4] = {};
+  uint32_t a[4], b[2];
+#pragma unroll
+  for (int k = 0; k < 4; ++k) a[k] = threadIdx.x * 0x10001u + k;
+  b[0] = a[0] + 7;
+  b[1] = a[1] + 7;
+  for (int round = 0; round < rounds; ++round) {
+#pragma unroll
+    for (int k = 0; k < kChains; ++k) {
+      if constexpr (kOperands == Operands::kTf32) mma_tf32(sums[k], a, b);
+      if constexpr (kOperands == Operands::kHalf) mma_half(sums[k], a, b);
+      if constexpr (kOperands == Operands::kBfloat16) mma_bfloat16(sums[k], a, b);
+    }
+  }
+  float sum = 0;
+#pragma unroll
+  for (int k = 0; k < kChains; ++k) sum += sums[k][0] + sums[k][1] + sums[k][2] + sums[k][3];
+  if (sum == 12345) *out = sum;
+}
+
+__global__ void empty_kernel() {}
+
+/// The relative error of expf on [-20, 0], summed.
+/// Grid: dense; block 256. Shared: 64 bytes. Bound by exp in float64.
+__global__ void __launch_bounds__(kReduceThreads) exp_kernel(double* partials, int64_t count) {
+  double sums[1] = {0};
+  for_each_group<1>(count, [&](int64_t i) {
+    const float x = -20 * static_cast<float>(i) / static_cast<float>(count);
+    const double exact = exp(static_cast<double>(x));
+    sums[0] += (static_cast<double>(expf(x)) - exact) / exact;
+  });
+  store_partial_sums(partials, sums);
+}
+
+// ---------------------------------------------------------------- measuring
+
+class Event {
+ public:
+  Event() { CUDA_CHECK(cudaEventCreate(&event_)); }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  operator cudaEvent_t() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+class Memory {
+ public:
+  explicit Memory(int64_t bytes) {
+    CUDA_CHECK(cudaMalloc(&data_, static_cast<size_t>(bytes)));
+    CUDA_CHECK(cudaMemset(data_, 0, static_cast<size_t>(bytes)));
+  }
+  ~Memory() { cudaFree(data_); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  template <typename T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void* data_ = nullptr;
+};
+
+/// Seconds that `work` takes on the stream: the median.
+double seconds(cudaStream_t stream, const std::function<void()>& work) {
+  work();
+  Event begin, end;
+  std::vector<float> all(kRuns);
+  for (float& milliseconds : all) {
+    CUDA_CHECK(cudaEventRecord(begin, stream));
+    work();
+    CUDA_CHECK(cudaEventRecord(end, stream));
+    CUDA_CHECK(cudaEventSynchronize(end));
+    CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin, end));
+  }
+  std::sort(all.begin(), all.end());
+  return static_cast<double>(all[kRuns / 2]) * 1e-3;
+}
+
+void print(const char* name, double value, const char* unit) {
+  std::printf("{\"limit\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"}\n", name, value, unit);
+  std::fflush(stdout);
+}
+
+void measure_memory(cudaStream_t stream) {
+  const Memory from(kAmounts.large), to(kAmounts.large), out(16);
+  const int64_t large = kAmounts.large / 16, small = kAmounts.small / 16;
+  double time = seconds(stream, [&] {
+    launch(copy_kernel, dense_grid(large, 1), dim3(kThreads), 0, Stream{stream}, to.as<float4>(),
+           from.as<float4>(), large);
+  });
+  print("copy, read and written", 2e-9 * static_cast<double>(kAmounts.large) / time, "GB/s");
+  const int rounds = std::max(1, kAmounts.rounds / 5000);
+  time = seconds(stream, [&] {
+    launch(read_kernel, dim3(kAmounts.blocks), dim3(kThreads), 0, Stream{stream}, out.as<float>(),
+           from.as<float4>(), small, rounds);
+  });
+  print("second-level cache, read",
+        1e-9 * static_cast<double>(kAmounts.small) * kAmounts.blocks * rounds / time, "GB/s");
+}
+
+void measure_arithmetic(cudaStream_t stream) {
+  const Memory out(16);
+  const dim3 grid(kAmounts.blocks), block(kThreads);
+  const double per_thread = 2e-12 * kChains * kAmounts.rounds, threads = 1.0 * kAmounts.blocks * kThreads;
+  double time = seconds(stream, [&] {
+    launch(multiply_add_kernel<float>, grid, block, 0, Stream{stream}, out.as<float>(), 0.5f,
+           kAmounts.rounds);
+  });
+  print("multiply-adds, float32", per_thread * threads / time, "TFLOP/s");
+  time = seconds(stream, [&] {
+    launch(multiply_add_kernel<double>, grid, block, 0, Stream{stream}, out.as<double>(), 0.5,
+           kAmounts.rounds);
+  });
+  print("multiply-adds, float64", per_thread * threads / time, "TFLOP/s");
+  const auto tensor_cores = [&](void (*kernel)(float*, int), int products, const char* name) {
+    const double warps = threads / kLanes;
+    const double elapsed = seconds(
+        stream, [&] { launch(kernel, grid, block, 0, Stream{stream}, out.as<float>(), kAmounts.rounds); });
+    print(name, per_thread * products * warps / elapsed, "TFLOP/s");
+  };
+  tensor_cores(mma_kernel<Operands::kTf32>, 16 * 8 * 8, "mma.sync, TF32");
+  tensor_cores(mma_kernel<Operands::kHalf>, 16 * 8 * 16, "mma.sync, half");
+  tensor_cores(mma_kernel<Operands::kBfloat16>, 16 * 8 * 16, "mma.sync, bfloat16");
+}
+
+void measure_launches(cudaStream_t stream) {
+  const auto chain = [&] {
+    for (int i = 0; i < kAmounts.launches; ++i) launch(empty_kernel, dim3(1), dim3(32), 0, Stream{stream});
+  };
+  print("launches in a row", 1e6 * seconds(stream, chain) / kAmounts.launches, "us");
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  CUDA_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  chain();
+  CUDA_CHECK(cudaStreamEndCapture(stream, &graph));
+  CUDA_CHECK(cudaGraphInstantiate(&executable, graph, 0));
+  const double time = seconds(stream, [&] { CUDA_CHECK(cudaGraphLaunch(executable, stream)); });
+  print("launches in a graph", 1e6 * time / kAmounts.launches, "us");
+  CUDA_CHECK(cudaGraphExecDestroy(executable));
+  CUDA_CHECK(cudaGraphDestroy(graph));
+}
+
+void measure_exp(cudaStream_t stream) {
+  const int64_t count = kAmounts.small / 4;
+  const int blocks = reduce_blocks(count);
+  const Memory partials(sums_workspace_bytes(1));
+  launch(exp_kernel, dim3(blocks), dim3(kReduceThreads), 0, Stream{stream}, partials.as<double>(), count);
+  std::vector<double> sums(static_cast<size_t>(blocks));
+  CUDA_CHECK(cudaStreamSynchronize(stream));
+  CUDA_CHECK(cudaMemcpy(sums.data(), partials.as<double>(), sums.size() * 8, cudaMemcpyDeviceToHost));
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  print("expf, mean relative error", sum / static_cast<double>(count), "");
+}
+
+void measure() {
+  cudaStream_t stream = nullptr;
+  CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  CUDA_CHECK(cudaDeviceSynchronize());
+  measure_launches(stream);
+  measure_memory(stream);
+  measure_arithmetic(stream);
+  measure_exp(stream);
+  CUDA_CHECK(cudaStreamDestroy(stream));
+}
+
+}  // namespace
+}  // namespace swag::cuda
+
+int main(int count, char** words) {
+  if (count > 1) {
+    const bool help = std::strcmp(words[1], "--help") == 0;
+    std::fprintf(help ? stdout : stderr,
+                 "limits: what the first GPU can do at most, a line of JSON each; no options\n");
+    return help ? 0 : 2;
+  }
+  try {
+    swag::cuda::measure();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "limits: %s\n", error.what());
+    return 5;
+  }
+  return 0;
+}
