@@ -3,7 +3,7 @@
 # of JSON, written as soon as it is known: nothing is lost when the time ends. tools/gpu_report.py makes tables of them.
 #
 #   tools/gpu_check.sh --bring             where there are nvcc and packages: builds what a bare machine runs, with the
-#                                          libraries that it may lack, and prints what to take along
+#                                          libraries that it may lack, into build/brought.tar.xz, to be taken along
 #   tools/gpu_check.sh [PART ...]          the parts named, or all that have not passed at this commit on this GPU
 #   tools/gpu_check.sh --emulator [...]    the emulator in the GPU's place, as far as that goes
 #   tools/gpu_check.sh --list
@@ -14,10 +14,10 @@
 # No clock and no setting of the GPU is touched. What was built is built again there only where it does not run.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-root=$PWD packed=$PWD/build/packed check=$PWD/build/gpu_check
+root=$PWD packed=$PWD/build/packed brought=$PWD/build/brought.tar.xz check=$PWD/build/gpu_check
 parts=(ready alive ops_vgg19 ops_resnet50 tests limits pytorch_vgg19 pytorch_resnet50 profile memcheck agreement
        compile_vgg19 convolutions_vgg19 convolutions_resnet50 racecheck initcheck ladder run_vgg19 run_resnet50 counts)
-programs=(build/swag build/libswag_cuda.so build/cuda/gpu_tests build/cuda/limits build/cuda/ladder)
+programs=(swag libswag_cuda.so cuda/gpu_tests cuda/limits cuda/ladder)  # in build/
 device=cuda
 deadline=$((SECONDS + ${MINUTES:-9} * 60))
 
@@ -55,15 +55,23 @@ link_packed() {
   ln -sf libpng16.so.16 "$packed/lib/libpng.so"
 }
 
-# At most 55 MiB in all.
+# At most 55 MiB.
 bring() {
   make NVCC="$nvcc" all gpu-test-build limits-cuda ladder-cuda || exit 1
   pack
   git rev-parse HEAD > "$packed/commit"
+  rm -f "$brought"
+  tar -C build -cf - "${programs[@]}" packed | xz -T 0 > "$brought.new" && mv "$brought.new" "$brought" || exit 1
   local bytes
-  bytes=$(du -cs --apparent-size --block-size=1 "${programs[@]}" "$packed" | tail -n 1 | cut -f 1)
-  [ "$bytes" -lt $((55 << 20)) ] || die 1 "$bytes bytes are more than 55 MiB"
-  echo "$bytes bytes: ${programs[*]} build/packed"
+  bytes=$(stat -c %s "$brought")
+  [ "$bytes" -lt $((55 << 20)) ] || die 1 "$brought: $bytes bytes are more than 55 MiB"
+  echo "$brought: $bytes bytes"
+}
+
+# Python has xz where there is no program for it.
+unpack() {
+  [ "$brought" -nt "$check/unpacked" ] || return 0
+  python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall("build")' "$brought" && touch "$check/unpacked"
 }
 
 use_packed() {
@@ -306,6 +314,8 @@ if [ $want_bring = 1 ]; then
   bring
   exit
 fi
+mkdir -p "$check"
+[ $device = emulator ] || unpack
 use_packed
 swag=$root/build/swag gpu_tests=$root/build/cuda/gpu_tests
 if [ $device = emulator ]; then

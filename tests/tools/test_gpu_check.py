@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import unittest
 
@@ -101,6 +102,13 @@ class GpuCheck(unittest.TestCase):
         self.script("build/swag", 'case $1 in devices) echo "cuda:0      Some GPU";; esac')
         self.script("build/cuda/gpu_tests", "exit 0")
         self.script("build/cuda/limits", "exit 0")
+        self.check("ready")
+        self.assertFalse((self.tree / "made").exists())
+        # The same from the file that --bring makes, which is newer than what is there.
+        with tarfile.open(self.tree / "build/brought.tar.xz", "w:xz") as brought:
+            for name in ("swag", "cuda/gpu_tests", "cuda/limits"):
+                brought.add(self.tree / "build" / name, name)
+                (self.tree / "build" / name).unlink()
         self.check("ready")
         self.assertFalse((self.tree / "made").exists())
         self.script("build/swag", 'case $1 in devices) [ -e build/here ] && echo "cuda:0      Some GPU";; esac')
