@@ -83,8 +83,9 @@ std::optional<Request> parse_request(const Arguments& arguments) {
     apply_options_from(settings, from);
   }
   options.apply_to(settings);
-  if (preset == "default" && !options_from.given() && has_trained_vgg(settings)) {
-    settings.load_preset("trained");
+  const std::string suited = preset_for_weights(settings);
+  if (preset == "default" && suited != preset && !options_from.given()) {
+    settings.load_preset(suited);
     settings.preset_by_weights = true;
     options.apply_to(settings);
   }
@@ -344,8 +345,9 @@ int Run::run() {
   ContextHandle context(begun, swag_end);
   for (const std::string& note : notes_) on_log(SWAG_LOG_WARNING, note.c_str(), this);
   if (settings_.preset_by_weights) {
-    const std::string said = bare_name(settings_.weights) +
-                             " is trained, so options not given are those of --preset " + settings_.preset;
+    const std::string said =
+        "options not given are those of --preset " + settings_.preset + ", which suits " +
+        (is_weight_file(settings_.weights) ? bare_name(settings_.weights) : settings_.weights + " weights");
     on_log(SWAG_LOG_INFO, said.c_str(), this);
   }
   if (!settings_.save_weights.empty()) check(swag_model_save(model_.get(), settings_.save_weights.c_str()));
@@ -372,10 +374,11 @@ int Run::run() {
   }
   if (!settings_.grid.empty()) save_grid(best);
   if (status == SWAG_OK && hardly_changed(best)) {
-    on_log(SWAG_LOG_WARNING,
-           "the picture hardly changed; give the style more say (--style-weight, ten times as much), the "
-           "content less (--content-weight 0.01, where it is nearly flat), or start from noise (--init random)",
-           this);
+    on_log(
+        SWAG_LOG_WARNING,
+        "the picture hardly changed; give the style more say (--style-weight, ten times as much), the "
+        "content less (--content-weight 0.01, where it is nearly flat), or start from noise (--init random)",
+        this);
   }
   return finish(status, reason, progress);
 }

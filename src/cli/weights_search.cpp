@@ -154,15 +154,19 @@ std::string resolve_weights(Settings& settings) {
   return warning;
 }
 
-bool has_trained_vgg(const Settings& settings) {
-  if (!is_vgg(settings.network)) return false;
+std::string preset_for_weights(const Settings& settings) {
+  const std::string usual = "default";
+  if (!is_vgg(settings.network)) return usual;
+  if (settings.weights == "random") return settings.weights;
   try {
     const std::string file = weight_file_of(settings);
-    if (file.empty()) return false;
+    if (file.empty()) return usual;
     const auto metadata = SafetensorsFile::open(file).metadata();
-    return metadata.count("method") == 0;  // of weights that swag made
+    const auto method = metadata.find("method");  // of weights that swag made
+    if (method == metadata.end()) return "trained";
+    return method->second == "random" ? method->second : usual;
   } catch (const Error&) {
-    return false;
+    return usual;
   }
 }
 

@@ -45,9 +45,10 @@ bool parse_splitmix(const std::string& weights, uint64_t& seed);
 /// one of weight_file_of(). Returns a warning, or nothing. Throws Error(kWeights) when there is none.
 std::string resolve_weights(Settings& settings);
 
-/// Whether these settings run a VGG with weights trained on pictures, neither fitted nor random ones. False
-/// too where that cannot be told: what is wrong with the weights is for resolve_weights() and loading to say.
-bool has_trained_vgg(const Settings& settings);
+/// The preset that suits a VGG's weights: "trained" for those from elsewhere, "random" or, for fitted ones,
+/// "default". Where that cannot be told "default": what is wrong with the weights is for resolve_weights() and
+/// loading to say. Other networks have "default", whatever their weights.
+std::string preset_for_weights(const Settings& settings);
 
 /// The weights as a picture may tell them: a file by its name alone, whose folders are nobody's business.
 std::string bare_name(const std::string& weights);

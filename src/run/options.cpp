@@ -26,7 +26,7 @@ constexpr Named<Conv2dAlgorithm> kConvs[] = {{Conv2dAlgorithm::kAuto, "auto"},
 Preset default_preset() {
   Preset preset;
   preset.name = "default";
-  preset.summary = "VGG19 from coarse to fine; for trained weights the preset trained";
+  preset.summary = "VGG19 from coarse to fine; for a VGG's trained or random weights the preset of that name";
   preset.network = "vgg19";
   preset.options.padding = Padding::kReplicate;
   return preset;
@@ -42,7 +42,7 @@ Preset trained_preset() {
       "what default takes of a VGG with trained weights: Wasserstein distances, above all of the "
       "shallow layers";
   StylizeOptions& options = preset.options;
-  options.iterations = 50;
+  options.iterations = 48;
   ObjectiveOptions& objective = options.objective;
   objective.style_loss = StyleLossKind::kWasserstein;
   objective.style_weight = 200;
@@ -51,6 +51,19 @@ Preset trained_preset() {
   objective.style_layers = {"relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"};
   objective.style_layer_weights = {64, 32, 4, 0.25, 0.05};
   objective.content_layers = {"relu4_2"};
+  return preset;
+}
+
+/// What to take of a VGG with random weights when nothing is said: without the total variation and with Gram
+/// matrices they paint specks.
+Preset random_preset() {
+  Preset preset = default_preset();
+  preset.name = "random";
+  preset.summary = "what default takes of a VGG with random weights: Wasserstein distances, smoothed";
+  ObjectiveOptions& objective = preset.options.objective;
+  objective.style_loss = StyleLossKind::kWasserstein;
+  objective.tv_weight = 30;
+  objective.tv_stencil = TvStencil::kNinePoint;
   return preset;
 }
 
@@ -168,8 +181,9 @@ void StylizeOptions::validate() const {
 
 const std::vector<Preset>& presets() {
   // Never destroyed: at exit a program may still call the library.
-  static const auto& kPresets = *new const std::vector<Preset>{
-      default_preset(), trained_preset(), authors_preset(), gatys_preset(), crowson_preset()};
+  static const auto& kPresets =
+      *new const std::vector<Preset>{default_preset(), trained_preset(), random_preset(),
+                                     authors_preset(), gatys_preset(),   crowson_preset()};
   return kPresets;
 }
 

@@ -151,7 +151,7 @@ void ApiOptions::change_field(Input& input) {
 }
 
 ApiOptions::ApiOptions(Input& input) {
-  constexpr const char* kPresets[] = {"default", "trained", "authors", "gatys", "crowson"};
+  constexpr const char* kPresets[] = {"default", "trained", "random", "authors", "gatys", "crowson"};
   require(swag_options_init(&options_, input.one_of(kPresets)) == SWAG_OK, "a preset is there");
   options_.size = "16";
   options_.style_layers = options_.content_layers = "relu1_1";

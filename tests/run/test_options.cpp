@@ -108,7 +108,7 @@ TEST_CASE("every preset is valid and has a name of its own") {
     CHECK_FALSE(preset.summary.empty());
   }
   CHECK(complaint([] { find_preset("monet"); }) ==
-        "'monet' is not one of default, trained, authors, gatys, crowson");
+        "'monet' is not one of default, trained, random, authors, gatys, crowson");
 }
 
 TEST_CASE("the preset authors has the constants of the released code") {
