@@ -111,7 +111,8 @@ class Trained(unittest.TestCase):
         for what, source in (("content", CONTENT), ("style", STYLE)):
             small[what] = self.path(what + ".png")
             if not os.path.exists(small[what]):
-                self.swag(source, source, "-o", small[what], "--size", SIZE, "-n", "0", "--weights", "random", "--scales", "1")
+                self.swag(source, source, "-o", small[what], "--size", SIZE, "-n", "0", "--weights", "random", "--scales", "1",
+                          "--resample", "bicubic")
         shown = json.loads(self.swag("--show-options", "--preset", "crowson", "--network", "vgg16", "--weights",
                                      self.weights).stdout)
         same = []
