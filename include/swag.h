@@ -208,8 +208,8 @@ SWAG_API const char* swag_status_text(swag_status status);
 /* The last failure of this thread, "" when there was none. Valid until the thread's next call. */
 SWAG_API const char* swag_last_error(void);
 
-/* The values of a preset: "default", "trained", "random", "authors", "gatys" or "crowson". Its strings are the
- * library's and live as long as it does. `struct_size` is set from the header compiled against: use the
+/* The values of a preset: "default", "trained", "random", "authors", "gatys" or "crowson". Its strings are
+ * the library's and live as long as it does. `struct_size` is set from the header compiled against: use the
  * macro. Errors: SWAG_USAGE for an unknown preset. */
 SWAG_API swag_status swag_options_init_sized(swag_options* options, size_t struct_size, const char* preset);
 #define swag_options_init(options, preset) swag_options_init_sized((options), sizeof(swag_options), (preset))

@@ -46,8 +46,8 @@ bool parse_splitmix(const std::string& weights, uint64_t& seed);
 std::string resolve_weights(Settings& settings);
 
 /// The preset that suits a VGG's weights: "trained" for those from elsewhere, "random" or, for fitted ones,
-/// "default". Where that cannot be told "default": what is wrong with the weights is for resolve_weights() and
-/// loading to say. Other networks have "default", whatever their weights.
+/// "default". Where that cannot be told "default": what is wrong with the weights is for resolve_weights()
+/// and loading to say. Other networks have "default", whatever their weights.
 std::string preset_for_weights(const Settings& settings);
 
 /// The weights as a picture may tell them: a file by its name alone, whose folders are nobody's business.
