@@ -1,5 +1,5 @@
-// BLAS and LAPACK, loaded when they are first asked for: fitted weights and the Wasserstein loss need LAPACK, a
-// benchmark's yardstick BLAS, and no other run should pay for what OpenBLAS does as soon as it is loaded:
+// BLAS and LAPACK, loaded when they are first asked for: fitted weights and the Wasserstein loss need LAPACK,
+// a benchmark's yardstick BLAS, and no other run should pay for what OpenBLAS does as soon as it is loaded:
 // start a thread for each core, and map 128 MiB for each.
 #pragma once
 #include "kernels/cpu/blas.h"
