@@ -32,6 +32,8 @@ $(emulator)/kernel_counts: $(instrumented_kernels) $(BUILD)/obj/tests/cuda/emula
 $(emulator)/cuda_backend_tests: $(plain_kernels) $(cuda_backend_test_objects) $(emulator_libraries)
 	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS) $(EMULATOR_LIBS)
 
+-include $(BUILD)/obj/tests/cuda/emulator/kernel_counts.d
+
 emulator: $(emulator)/swag $(emulator)/swag_checked  ## swag with its CUDA kernels on the emulator: --device emulator
 
 ifeq ($(SANITIZE),)
