@@ -228,6 +228,12 @@ __global__ void __launch_bounds__(kReduceThreads)
 // lists y and q by the lists q and z to the lists y' and z', so these stand side by side.
 enum List { kC, kP, kFactor, kY0, kQ0, kZ0, kY1, kQ1, kZ1, kNextY0, kNextZ0, kNextY1, kNextZ1, kLists };
 
+/// Where a step finds its matrices, and where it leaves the next y and z: by turns.
+struct Turn {
+  List y, q, z, next;
+};
+constexpr Turn kTurns[2] = {{kY0, kQ0, kZ0, kNextY1}, {kY1, kQ1, kZ1, kNextY0}};
+
 constexpr int kMostProblems = 16;  // of a group: its lists are a kernel's parameters
 constexpr int kMostPointers = kLists * kMostProblems;
 static_assert(kMostPointers <= kElementThreads, "a thread for each");
@@ -289,16 +295,17 @@ class Group {
     for_each([&](const WassersteinProblem& /*problem*/, const Scratch& scratch) { begin(scratch); });
     int now = 0;
     for (const Polynomial& step : steps) {
-      const List y = now == 0 ? kY0 : kY1, q = now == 0 ? kQ0 : kQ1, z = now == 0 ? kZ0 : kZ1;
-      multiply(kP, z, CUBLAS_OP_N, y, CUBLAS_OP_N);
-      multiply(q, kP, CUBLAS_OP_N, kP, CUBLAS_OP_N);
+      const Turn& turn = kTurns[now];
+      multiply(kP, turn.z, CUBLAS_OP_N, turn.y, CUBLAS_OP_N);
+      multiply(turn.q, kP, CUBLAS_OP_N, kP, CUBLAS_OP_N);
       dim3 all = grid();
       all.y = static_cast<unsigned>(count_);
-      launch(polynomial_kernel, all, dim3(kElementThreads), 0, lane_.stream, list(q), list(kP), step, d_);
-      multiply(now == 0 ? kNextY1 : kNextY0, y, CUBLAS_OP_N, q, CUBLAS_OP_N, 2);
+      launch(polynomial_kernel, all, dim3(kElementThreads), 0, lane_.stream, list(turn.q), list(kP), step,
+             d_);
+      multiply(turn.next, turn.y, CUBLAS_OP_N, turn.q, CUBLAS_OP_N, 2);
       now = 1 - now;
     }
-    multiply(kP, kFactor, CUBLAS_OP_N, now == 0 ? kZ0 : kZ1, CUBLAS_OP_N);
+    multiply(kP, kFactor, CUBLAS_OP_N, kTurns[now].z, CUBLAS_OP_N);
     multiply(kQ0, kP, CUBLAS_OP_N, kFactor, CUBLAS_OP_T);
     for_each([&](const WassersteinProblem& problem, const Scratch& scratch) {
       end(problem, scratch, scratch.y[now]);

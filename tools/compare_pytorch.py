@@ -89,7 +89,6 @@ def known(args, row):
     """A row as soon as there is one."""
     if args.lines:
         print(json.dumps(row), flush=True)
-    return row
 
 
 def spread(values, form="{:.0f}"):

@@ -36,7 +36,7 @@ def table(head, rows):
 
 def machine_lines(lines):
     out = []
-    for machine in {json.dumps(line["machine"], sort_keys=True) for line in lines if "machine" in line}:
+    for machine in dict.fromkeys(json.dumps(line["machine"]) for line in lines if "machine" in line):
         machine = json.loads(machine)
         gpu = machine.get("gpu", {})
         out.append(f"{gpu.get('name') or machine['device']}, driver {gpu.get('driver_version', '-')}, {machine['date']}, commit "

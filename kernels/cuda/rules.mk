@@ -9,6 +9,8 @@ endif
 cuda_rpath = $(abspath $(dir $(shell command -v $(lastword $(NVCC))))../lib64)
 # Turing and Hopper in machine code, and text for whatever comes later; all of them: make cuda-all.
 CUDA_ARCHITECTURES ?= 75 90
+# Of the programs that use tensor cores: these begin with sm_80.
+tensor_core_architectures := 80 90
 all_architectures := 75 80 86 89 90 120
 code_for = $(foreach a,$(1),-gencode arch=compute_$(a),code=sm_$(a)) \
            -gencode arch=compute_$(lastword $(1)),code=compute_$(lastword $(1))

@@ -1,28 +1,16 @@
 // measure.h on a GPU.
-#include <algorithm>
 #include <limits>
 #include <stdexcept>
 #include <vector>
 
 #include "kernels/cuda/check.cuh"
+#include "kernels/cuda/timing.cuh"
 #include "kernels/ladder/measure.h"
 
 namespace swag::ladder {
 namespace {
 
 constexpr int kWarmUps = 3, kRuns = 21;
-
-class Event {
- public:
-  Event() { CUDA_CHECK(cudaEventCreate(&event_)); }
-  ~Event() { cudaEventDestroy(event_); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  operator cudaEvent_t() const { return event_; }
-
- private:
-  cudaEvent_t event_ = nullptr;
-};
 
 }  // namespace
 
@@ -48,19 +36,7 @@ Counts count(const Case&, const std::function<void()>& launches) {
 }
 
 Times time(const std::function<void()>& launches) {
-  for (int i = 0; i < kWarmUps; ++i) launches();
-  Event begin, end;
-  std::vector<double> seconds;
-  for (int i = 0; i < kRuns; ++i) {
-    CUDA_CHECK(cudaEventRecord(begin));
-    launches();
-    CUDA_CHECK(cudaEventRecord(end));
-    CUDA_CHECK(cudaEventSynchronize(end));
-    float milliseconds = 0;
-    CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin, end));
-    seconds.push_back(milliseconds * 1e-3);
-  }
-  std::sort(seconds.begin(), seconds.end());
+  const std::vector<double> seconds = sorted_seconds(launches, nullptr, kWarmUps, kRuns);
   Times times;
   times.known = true;
   times.median = seconds[kRuns / 2];

@@ -2,9 +2,6 @@
 
 ladder_steps := $(wildcard kernels/ladder/*_[0-9]_*.cu)
 ladder_program := kernels/ladder/main.cpp kernels/ladder/verify.cpp
-# Tensor cores as the ladder uses them begin with sm_80.
-ladder_architectures := 80 90
-
 .PHONY: ladder ladder-cuda
 
 # ---------------------------------------------------------------- on the emulator
@@ -22,7 +19,7 @@ ladder: $(emulator)/ladder  ## check every step of the teaching kernels and prin
 ladder_step_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(ladder_steps))
 ladder_cuda_objects := $(ladder_step_objects) $(BUILD)/cuda/kernels/ladder/measure_gpu.o \
   $(patsubst %.cpp,$(BUILD)/cuda/%.o,$(ladder_program))
-$(BUILD)/cuda/kernels/ladder/%.o: cuda_code = $(call code_for,$(ladder_architectures))
+$(BUILD)/cuda/kernels/ladder/%.o: cuda_code = $(call code_for,$(tensor_core_architectures))
 
 $(BUILD)/cuda/kernels/ladder/%.o: kernels/ladder/%.cpp $(BUILD)/cuda/architectures | $(BUILD)/dependencies
 	@mkdir -p $(@D)
@@ -35,7 +32,7 @@ $(BUILD)/cuda/ladder: $(ladder_cuda_objects) $(BUILD)/libswag.a
 
 ladder-cuda: $(BUILD)/cuda/ladder  ## the same program for a GPU (sm_80 or later), where it takes times; needs nvcc
 	$(call refuse_spills,$(ladder_step_objects))
-	@echo "$<: no kernel spills registers ($(ladder_architectures))"
+	@echo "$<: no kernel spills registers ($(tensor_core_architectures))"
 
 $(emulator)/ladder_counts.json: $(emulator)/ladder
 	$(emulator)/ladder --counts $@.new > /dev/null

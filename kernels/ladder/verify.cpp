@@ -3,7 +3,7 @@
 #include <cstring>
 #include <limits>
 
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/helpers.h"
 
 namespace swag::ladder {

@@ -8,15 +8,16 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/device_array.cuh"
 #include "kernels/cuda/elementwise.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/timing.cuh"
 
 namespace swag::cuda {
 namespace {
 
-constexpr int kThreads = 256;
 constexpr int kChains = 8;  // of dependent operations a thread has under way
 constexpr int kRuns = 11;   // of which the median counts
 
@@ -35,21 +36,23 @@ constexpr Amounts kAmounts = {2, int64_t{1} << 16, int64_t{1} << 14, 2, 3};
 // ---------------------------------------------------------------- kernels
 
 /// Grid: dense; block 256. No shared memory. Bound by bytes: 32 per element.
-__global__ void __launch_bounds__(kThreads) copy_kernel(float4* to, const float4* from, int64_t count) {
+__global__ void __launch_bounds__(kElementThreads)
+    copy_kernel(float4* to, const float4* from, int64_t count) {
   for_each_group<1>(count, [&](int64_t i) { to[i] = from[i]; });
 }
 
 /// All blocks read the same memory, a power of two, each from a place of its own on, `rounds` times.
 /// Grid: blocks; block 256. No shared memory. Bound by the second-level cache.
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kElementThreads)
     read_kernel(float* out, const float4* from, int64_t count, int rounds) {
   float sum = 0;
   for (int round = 0; round < rounds; ++round) {
-    const int64_t first = (int64_t{blockIdx.x} * 7919 + round) * kThreads;
-    for (int64_t i = threadIdx.x; i < count; i += kThreads * kChains) {
+    const int64_t first = (int64_t{blockIdx.x} * 7919 + round) * kElementThreads;
+    for (int64_t i = threadIdx.x; i < count; i += kElementThreads * kChains) {
       float4 values[kChains];
 #pragma unroll
-      for (int k = 0; k < kChains; ++k) values[k] = __ldcg(&from[(first + i + k * kThreads) & (count - 1)]);
+      for (int k = 0; k < kChains; ++k)
+        values[k] = __ldcg(&from[(first + i + k * kElementThreads) & (count - 1)]);
 #pragma unroll
       for (int k = 0; k < kChains; ++k) sum += values[k].x + values[k].y + values[k].z + values[k].w;
     }
@@ -59,7 +62,7 @@ __global__ void __launch_bounds__(kThreads)
 
 /// Grid: blocks; block 256. No shared memory. Bound by multiply-adds.
 template <typename T>
-__global__ void __launch_bounds__(kThreads) multiply_add_kernel(T* out, T factor, int rounds) {
+__global__ void __launch_bounds__(kElementThreads) multiply_add_kernel(T* out, T factor, int rounds) {
   T sums[kChains];
 #pragma unroll
   for (int k = 0; k < kChains; ++k) sums[k] = static_cast<T>(threadIdx.x + k);
@@ -77,7 +80,7 @@ enum class Operands { kTf32, kHalf, kBfloat16 };
 
 /// Grid: blocks; block 256. No shared memory. Bound by the tensor cores.
 template <Operands kOperands>
-__global__ void __launch_bounds__(kThreads) mma_kernel(float* out, int rounds) {
+__global__ void __launch_bounds__(kElementThreads) mma_kernel(float* out, int rounds) {
   float sums[kChains][4] = {};
   uint32_t a[4], b[2];
 #pragma unroll
@@ -114,50 +117,9 @@ __global__ void __launch_bounds__(kReduceThreads) exp_kernel(double* partials, i
 
 // ---------------------------------------------------------------- measuring
 
-class Event {
- public:
-  Event() { CUDA_CHECK(cudaEventCreate(&event_)); }
-  ~Event() { cudaEventDestroy(event_); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  operator cudaEvent_t() const { return event_; }
-
- private:
-  cudaEvent_t event_ = nullptr;
-};
-
-class Memory {
- public:
-  explicit Memory(int64_t bytes) {
-    CUDA_CHECK(cudaMalloc(&data_, static_cast<size_t>(bytes)));
-    CUDA_CHECK(cudaMemset(data_, 0, static_cast<size_t>(bytes)));
-  }
-  ~Memory() { cudaFree(data_); }
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  template <typename T>
-  T* as() const {
-    return static_cast<T*>(data_);
-  }
-
- private:
-  void* data_ = nullptr;
-};
-
 /// Seconds that `work` takes on the stream: the median.
 double seconds(cudaStream_t stream, const std::function<void()>& work) {
-  work();
-  Event begin, end;
-  std::vector<float> all(kRuns);
-  for (float& milliseconds : all) {
-    CUDA_CHECK(cudaEventRecord(begin, stream));
-    work();
-    CUDA_CHECK(cudaEventRecord(end, stream));
-    CUDA_CHECK(cudaEventSynchronize(end));
-    CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin, end));
-  }
-  std::sort(all.begin(), all.end());
-  return static_cast<double>(all[kRuns / 2]) * 1e-3;
+  return sorted_seconds(work, stream, 1, kRuns)[kRuns / 2];
 }
 
 void print(const char* name, double value, const char* unit) {
@@ -166,40 +128,42 @@ void print(const char* name, double value, const char* unit) {
 }
 
 void measure_memory(cudaStream_t stream) {
-  const Memory from(kAmounts.large), to(kAmounts.large), out(16);
   const int64_t large = kAmounts.large / 16, small = kAmounts.small / 16;
+  DeviceArray<float4> from(large), to(large);
+  DeviceArray<float> out(1);
+  from.poison();  // written once, so that it is there
   double time = seconds(stream, [&] {
-    launch(copy_kernel, dense_grid(large, 1), dim3(kThreads), 0, Stream{stream}, to.as<float4>(),
-           from.as<float4>(), large);
+    launch(copy_kernel, dense_grid(large, 1), dim3(kElementThreads), 0, Stream{stream}, to.data(),
+           from.data(), large);
   });
   print("copy, read and written", 2e-9 * static_cast<double>(kAmounts.large) / time, "GB/s");
   const int rounds = std::max(1, kAmounts.rounds / 5000);
   time = seconds(stream, [&] {
-    launch(read_kernel, dim3(kAmounts.blocks), dim3(kThreads), 0, Stream{stream}, out.as<float>(),
-           from.as<float4>(), small, rounds);
+    launch(read_kernel, dim3(kAmounts.blocks), dim3(kElementThreads), 0, Stream{stream}, out.data(),
+           from.data(), small, rounds);
   });
   print("second-level cache, read",
         1e-9 * static_cast<double>(kAmounts.small) * kAmounts.blocks * rounds / time, "GB/s");
 }
 
 void measure_arithmetic(cudaStream_t stream) {
-  const Memory out(16);
-  const dim3 grid(kAmounts.blocks), block(kThreads);
-  const double per_thread = 2e-12 * kChains * kAmounts.rounds, threads = 1.0 * kAmounts.blocks * kThreads;
+  DeviceArray<double> out(1);
+  float* const single = reinterpret_cast<float*>(out.data());
+  const dim3 grid(kAmounts.blocks), block(kElementThreads);
+  const double per_thread = 2e-12 * kChains * kAmounts.rounds,
+               threads = 1.0 * kAmounts.blocks * kElementThreads;
   double time = seconds(stream, [&] {
-    launch(multiply_add_kernel<float>, grid, block, 0, Stream{stream}, out.as<float>(), 0.5f,
-           kAmounts.rounds);
+    launch(multiply_add_kernel<float>, grid, block, 0, Stream{stream}, single, 0.5f, kAmounts.rounds);
   });
   print("multiply-adds, float32", per_thread * threads / time, "TFLOP/s");
   time = seconds(stream, [&] {
-    launch(multiply_add_kernel<double>, grid, block, 0, Stream{stream}, out.as<double>(), 0.5,
-           kAmounts.rounds);
+    launch(multiply_add_kernel<double>, grid, block, 0, Stream{stream}, out.data(), 0.5, kAmounts.rounds);
   });
   print("multiply-adds, float64", per_thread * threads / time, "TFLOP/s");
   const auto tensor_cores = [&](void (*kernel)(float*, int), int products, const char* name) {
     const double warps = threads / kLanes;
-    const double elapsed = seconds(
-        stream, [&] { launch(kernel, grid, block, 0, Stream{stream}, out.as<float>(), kAmounts.rounds); });
+    const double elapsed =
+        seconds(stream, [&] { launch(kernel, grid, block, 0, Stream{stream}, single, kAmounts.rounds); });
     print(name, per_thread * products * warps / elapsed, "TFLOP/s");
   };
   tensor_cores(mma_kernel<Operands::kTf32>, 16 * 8 * 8, "mma.sync, TF32");
@@ -227,13 +191,11 @@ void measure_launches(cudaStream_t stream) {
 void measure_exp(cudaStream_t stream) {
   const int64_t count = kAmounts.small / 4;
   const int blocks = reduce_blocks(count);
-  const Memory partials(sums_workspace_bytes(1));
-  launch(exp_kernel, dim3(blocks), dim3(kReduceThreads), 0, Stream{stream}, partials.as<double>(), count);
-  std::vector<double> sums(static_cast<size_t>(blocks));
+  DeviceArray<double> partials(static_cast<size_t>(blocks));
+  launch(exp_kernel, dim3(blocks), dim3(kReduceThreads), 0, Stream{stream}, partials.data(), count);
   CUDA_CHECK(cudaStreamSynchronize(stream));
-  CUDA_CHECK(cudaMemcpy(sums.data(), partials.as<double>(), sums.size() * 8, cudaMemcpyDeviceToHost));
   double sum = 0;
-  for (const double part : sums) sum += part;
+  for (const double part : partials.values()) sum += part;
   print("expf, mean relative error", sum / static_cast<double>(count), "");
 }
 

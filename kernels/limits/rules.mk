@@ -1,15 +1,12 @@
 # What a GPU can do at most, measured there; on the emulator the program is only tried. Included by the Makefile.
 
-# Tensor cores as they are used here begin with sm_80.
-limits_architectures := 80 90
-
 .PHONY: limits-cuda
 
 $(emulator)/limits: $(emulator)/plain/kernels/limits/limits.o $(emulator)/libemulator.a $(BUILD)/libswag.a
 	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
 
 limits_objects := $(BUILD)/cuda/kernels/limits/limits.o
-$(limits_objects): cuda_code = $(call code_for,$(limits_architectures))
+$(limits_objects): cuda_code = $(call code_for,$(tensor_core_architectures))
 
 $(BUILD)/cuda/limits: $(limits_objects)
 	$(NVCC) -cudart static -o $@ $^

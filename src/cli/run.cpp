@@ -83,11 +83,13 @@ std::optional<Request> parse_request(const Arguments& arguments) {
     apply_options_from(settings, from);
   }
   options.apply_to(settings);
-  const std::string suited = preset_for_weights(settings);
-  if (preset == "default" && suited != preset && !options_from.given()) {
-    settings.load_preset(suited);
-    settings.preset_by_weights = true;
-    options.apply_to(settings);
+  if (preset == "default" && !options_from.given()) {
+    const std::string suited = preset_for_weights(settings);
+    if (suited != preset) {
+      settings.load_preset(suited);
+      settings.preset_by_weights = true;
+      options.apply_to(settings);
+    }
   }
   return request;
 }

@@ -55,7 +55,7 @@ endif
 counted_networks := vgg19:32 resnet50:64
 record := docs/results/kernel_counts
 ladder_report = tools/kernel_report.py $(emulator)/ladder_counts.json \
-  $(if $(NVCC),$(addprefix --ptxas ,$(ladder_step_objects:.o=.ptxas))) $(addprefix --arch sm_,$(ladder_architectures))
+  $(if $(NVCC),$(addprefix --ptxas ,$(ladder_step_objects:.o=.ptxas))) $(addprefix --arch sm_,$(tensor_core_architectures))
 op_report = tools/kernel_report.py $(emulator)/op_counts.json \
   $(if $(NVCC),$(addprefix --ptxas ,$(cuda_objects:.o=.ptxas))) $(addprefix --arch sm_,$(CUDA_ARCHITECTURES))
 counted := $(emulator)/ladder_counts.json $(emulator)/op_counts.json

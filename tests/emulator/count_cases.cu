@@ -2,13 +2,12 @@
 // one.
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/vector.cuh"
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/emulator/count_cases.h"
 
 namespace swag::count_cases {
 namespace {
 
-using ladder::DeviceArray;
 
 constexpr int kFloats = 1 << 14;
 constexpr int kUnrolledLine = __LINE__ + 4;  // of the reads in the next kernel

@@ -34,6 +34,26 @@ void multiply(const Gemm& g, double alpha, const double* a, const double* b, dou
               c, g.ldc);
 }
 
+template <typename T>
+struct Scalars {
+  Scalar<T> alpha, beta;
+};
+template <typename T>
+cublasStatus_t set_scalars(cublasHandle_t handle, const T* alpha, const T* beta, Scalars<T>& scalars,
+                           const char* call, const void* site) {
+  if (const cublasStatus_t status = set_scalar(handle, alpha, scalars.alpha, call, site)) return status;
+  return set_scalar(handle, beta, scalars.beta, call, site);
+}
+
+/// What calls of batches begin with.
+template <typename T>
+cublasStatus_t begin_gemm(cublasHandle_t handle, const Gemm& g, int batch, const T* alpha, const T* beta,
+                          Scalars<T>& scalars, const char* call, const void* site) {
+  if (const cublasStatus_t status = begin_cublas(handle)) return status;
+  if (!g.is_valid() || batch < 0) return CUBLAS_STATUS_INVALID_VALUE;
+  return set_scalars(handle, alpha, beta, scalars, call, site);
+}
+
 /// One product of a batch: its matrices, and how it is run.
 template <typename T>
 struct Product {
@@ -64,11 +84,9 @@ template <typename T>
 cublasStatus_t gemm(cublasHandle_t handle, const Gemm& g, const T* alpha, const T* a, long long stride_a,
                     const T* b, long long stride_b, const T* beta, T* c, long long stride_c, int batch,
                     const char* call, const void* site) {
-  if (const cublasStatus_t status = begin_cublas(handle)) return status;
-  if (!g.is_valid() || batch < 0) return CUBLAS_STATUS_INVALID_VALUE;
-  Scalar<T> alpha_value, beta_value;
-  if (const cublasStatus_t status = set_scalar(handle, alpha, alpha_value, call, site)) return status;
-  if (const cublasStatus_t status = set_scalar(handle, beta, beta_value, call, site)) return status;
+  Scalars<T> scalars;
+  if (const cublasStatus_t status = begin_gemm(handle, g, batch, alpha, beta, scalars, call, site))
+    return status;
   if (g.m == 0 || g.n == 0 || batch == 0) return CUBLAS_STATUS_SUCCESS;
   const auto product = [=](int i) {
     return Product<T>{g, a + i * stride_a, b + i * stride_b, c + i * stride_c};
@@ -78,7 +96,7 @@ cublasStatus_t gemm(cublasHandle_t handle, const Gemm& g, const T* alpha, const 
   }
   issue(handle->stream, [=] {
     const OpenDeviceMemory open(kToBlas);
-    const T alpha_now = alpha_value.get(), beta_now = beta_value.get();
+    const T alpha_now = scalars.alpha.get(), beta_now = scalars.beta.get();
     for (int i = 0; i < batch; ++i) product(i).run(alpha_now, beta_now, call, site);
   });
   return CUBLAS_STATUS_SUCCESS;
@@ -89,11 +107,9 @@ template <typename T>
 cublasStatus_t gemm_of_lists(cublasHandle_t handle, const Gemm& g, const T* alpha, const T* const a[],
                              const T* const b[], const T* beta, T* const c[], int batch, const char* call,
                              const void* site) {
-  if (const cublasStatus_t status = begin_cublas(handle)) return status;
-  if (!g.is_valid() || batch < 0) return CUBLAS_STATUS_INVALID_VALUE;
-  Scalar<T> alpha_value, beta_value;
-  if (const cublasStatus_t status = set_scalar(handle, alpha, alpha_value, call, site)) return status;
-  if (const cublasStatus_t status = set_scalar(handle, beta, beta_value, call, site)) return status;
+  Scalars<T> scalars;
+  if (const cublasStatus_t status = begin_gemm(handle, g, batch, alpha, beta, scalars, call, site))
+    return status;
   if (g.m == 0 || g.n == 0 || batch == 0) return CUBLAS_STATUS_SUCCESS;
   const size_t bytes = static_cast<size_t>(batch) * sizeof(void*);
   const Operand lists[] = {{a, bytes, bytes, 1}, {b, bytes, bytes, 1}, {c, bytes, bytes, 1}};
@@ -103,7 +119,7 @@ cublasStatus_t gemm_of_lists(cublasHandle_t handle, const Gemm& g, const T* alph
   issue(handle->stream, [=] {
     const OpenDeviceMemory open(kToBlas);
     for (const Operand& list : lists) check_written(list, call, site);
-    const T alpha_now = alpha_value.get(), beta_now = beta_value.get();
+    const T alpha_now = scalars.alpha.get(), beta_now = scalars.beta.get();
     for (int i = 0; i < batch; ++i) {
       const Product<T> product{g, a[i], b[i], c[i]};
       if (!product.is_usable(call, site)) return leave_fault(cudaErrorIllegalAddress);
@@ -175,9 +191,8 @@ cublasStatus_t gemm_mixed(cublasHandle_t handle, const Mixed& mixed, const float
                           const void* site) {
   constexpr const char* kCall = "cublasGemmEx";
   const Gemm& g = mixed.gemm;
-  Scalar<float> alpha_value, beta_value;
-  if (const cublasStatus_t status = set_scalar(handle, alpha, alpha_value, kCall, site)) return status;
-  if (const cublasStatus_t status = set_scalar(handle, beta, beta_value, kCall, site)) return status;
+  Scalars<float> scalars;
+  if (const cublasStatus_t status = set_scalars(handle, alpha, beta, scalars, kCall, site)) return status;
   if (g.m == 0 || g.n == 0) return CUBLAS_STATUS_SUCCESS;
   const Operand a = matrix(mixed.a, g.a_rows(), g.a_columns(), g.lda, size_of(mixed.input));
   const Operand b = matrix(mixed.b, g.b_rows(), g.b_columns(), g.ldb, size_of(mixed.input));
@@ -189,8 +204,8 @@ cublasStatus_t gemm_mixed(cublasHandle_t handle, const Mixed& mixed, const float
     const OpenDeviceMemory open(kToBlas);
     check_written(a, kCall, site);
     check_written(b, kCall, site);
-    if (beta_value.get() != 0) check_written(c, kCall, site);
-    run_mixed(mixed, alpha_value.get(), beta_value.get());
+    if (scalars.beta.get() != 0) check_written(c, kCall, site);
+    run_mixed(mixed, scalars.alpha.get(), scalars.beta.get());
     set_written(c);
   });
   return CUBLAS_STATUS_SUCCESS;
@@ -215,9 +230,8 @@ cublasStatus_t syrk(cublasHandle_t handle, cublasFillMode_t fill, cublasOperatio
       k < 0 || lda < std::max(1, plain ? n : k) || ldc < std::max(1, n)) {
     return CUBLAS_STATUS_INVALID_VALUE;
   }
-  Scalar<T> alpha_value, beta_value;
-  if (const cublasStatus_t status = set_scalar(handle, alpha, alpha_value, call, site)) return status;
-  if (const cublasStatus_t status = set_scalar(handle, beta, beta_value, call, site)) return status;
+  Scalars<T> scalars;
+  if (const cublasStatus_t status = set_scalars(handle, alpha, beta, scalars, call, site)) return status;
   if (n == 0) return CUBLAS_STATUS_SUCCESS;
   const Operand operand_a = matrix(a, plain ? n : k, plain ? k : n, lda, sizeof(T));
   if (!is_usable(operand_a, call, site) || !is_usable(matrix(c, n, n, ldc, sizeof(T)), call, site)) {
@@ -232,11 +246,11 @@ cublasStatus_t syrk(cublasHandle_t handle, cublasFillMode_t fill, cublasOperatio
       return Operand{first, static_cast<size_t>(lower ? n - j : j + 1) * sizeof(T), 0, 1};
     };
     check_written(operand_a, call, site);
-    if (beta_value.get() != 0) {
+    if (scalars.beta.get() != 0) {
       for (int j = 0; j < n; ++j) check_written(column(j), call, site);
     }
-    rank_k(fill == CUBLAS_FILL_MODE_LOWER ? CblasLower : CblasUpper, cblas(trans), n, k, alpha_value.get(), a,
-           lda, beta_value.get(), c, ldc);
+    rank_k(fill == CUBLAS_FILL_MODE_LOWER ? CblasLower : CblasUpper, cblas(trans), n, k, scalars.alpha.get(),
+           a, lda, scalars.beta.get(), c, ldc);
     for (int j = 0; j < n; ++j) set_written(column(j));
   });
   return CUBLAS_STATUS_SUCCESS;

@@ -1,14 +1,13 @@
 // Barriers and warp collectives that not all threads reach.
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/mma.cuh"
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/emulator/planted_bugs.h"
 
 namespace swag::planted {
 namespace {
 
 using emulator::FindingKind;
-using ladder::DeviceArray;
 
 constexpr int kThreads = 64;
 constexpr unsigned kAll = 0xffffffffu;

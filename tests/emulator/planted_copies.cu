@@ -1,14 +1,13 @@
 // cp.async: a copy may land at any moment between its start and the wait for it.
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/mma.cuh"
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/emulator/planted_bugs.h"
 
 namespace swag::planted {
 namespace {
 
 using emulator::FindingKind;
-using ladder::DeviceArray;
 
 constexpr int kThreads = 64;
 

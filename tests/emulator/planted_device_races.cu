@@ -1,13 +1,12 @@
 // Races on device memory, within a block and between the blocks of a launch.
 #include "kernels/cuda/launch.cuh"
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/emulator/planted_bugs.h"
 
 namespace swag::planted {
 namespace {
 
 using emulator::FindingKind;
-using ladder::DeviceArray;
 
 constexpr int kBlocks = 6, kThreads = 32;
 

@@ -1,13 +1,12 @@
 // Launches that no such GPU accepts, and host code that follows a device pointer.
 #include "kernels/cuda/launch.cuh"
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/emulator/planted_bugs.h"
 
 namespace swag::planted {
 namespace {
 
 using emulator::FindingKind;
-using ladder::DeviceArray;
 
 __global__ void one_kernel(float* y) {
   if (threadIdx.x == 0 && threadIdx.z == 0) *y = 1;

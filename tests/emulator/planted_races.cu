@@ -1,13 +1,12 @@
 // Races on shared memory. Each kernel is compiled twice: kRight is the correct code.
 #include "kernels/cuda/launch.cuh"
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/emulator/planted_bugs.h"
 
 namespace swag::planted {
 namespace {
 
 using emulator::FindingKind;
-using ladder::DeviceArray;
 
 constexpr int kThreads = 64;
 constexpr unsigned kAll = 0xffffffffu;

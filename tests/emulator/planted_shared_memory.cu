@@ -1,14 +1,13 @@
 // Shared memory: values that this block never wrote, bounds; and local memory, which is a thread's own.
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/vector.cuh"
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/emulator/planted_bugs.h"
 
 namespace swag::planted {
 namespace {
 
 using emulator::FindingKind;
-using ladder::DeviceArray;
 
 constexpr int kThreads = 64;
 

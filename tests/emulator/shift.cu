@@ -11,10 +11,10 @@ __global__ void shift_kernel(float* y, const float* x, int n) {
 
 // The kernel is the one of docs/emulator.md, line for line, but for the __syncthreads() of line 8.
 
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/emulator/planted_bugs.h"
 
 void swag::planted::run_shift() {
-  ladder::DeviceArray<float> x(Floats(256, 1)), y(256);
+  DeviceArray<float> x(Floats(256, 1)), y(256);
   launch(shift_kernel, 1, 256, 0, {}, y.data(), x.data(), 256);
 }

@@ -8,11 +8,11 @@
 
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/mma.cuh"
-#include "kernels/ladder/device_array.h"
+#include "kernels/cuda/device_array.cuh"
 #include "tests/helpers.h"
 
 using namespace swag;
-using ladder::DeviceArray;
+using swag::DeviceArray;
 
 namespace {
 

@@ -1,10 +1,10 @@
-// Device memory that frees itself, for the ladder's program.
+// Device memory that frees itself, for programs that are not the library.
 #pragma once
 #include <vector>
 
 #include "kernels/cuda/check.cuh"
 
-namespace swag::ladder {
+namespace swag {
 
 template <typename T>
 class DeviceArray {
@@ -35,4 +35,4 @@ class DeviceArray {
   size_t count_ = 0;
 };
 
-}  // namespace swag::ladder
+}  // namespace swag
