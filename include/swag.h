@@ -114,7 +114,14 @@ typedef enum swag_optimizer {
 
 typedef enum swag_pooling { SWAG_POOLING_MAX = 0, SWAG_POOLING_AVERAGE = 1 } swag_pooling;
 
-typedef enum swag_precision { SWAG_SINGLE = 0, SWAG_DOUBLE = 1 } swag_precision;
+/* What networks compute in. Losses, pixels and optimisers are float32 or float64 in all of them. */
+typedef enum swag_precision {
+  SWAG_SINGLE = 0,        /* float32 */
+  SWAG_DOUBLE = 1,        /* float64, on the CPU only */
+  SWAG_TF32 = 2,          /* on a GPU's tensor cores, which read 10 of float32's 23 bits; docs/kernels.md */
+  SWAG_PRECISION_AUTO = 3 /* TF32 on a GPU that has it, unless features are smoothed at a given temperature;
+                           * else float32 */
+} swag_precision;
 
 /* How convolutions that have a choice are computed; docs/cpu.md has the rule of "auto". Double precision is
  * always direct. */
@@ -172,15 +179,15 @@ typedef struct swag_options {
   double entropy;               /* in (0, 1), for temperature 0 */
   swag_init init;
   swag_optimizer optimizer;
-  double learning_rate;      /* of Adam in a picture's values, which are 0 to 1, and of plain L-BFGS, > 0; or
-                              * 0: the customary 0.02 and 1 */
-  int iterations;            /* optimiser steps per scale, >= 0 */
-  int history;               /* of L-BFGS, 1 to 1000 */
-  int scales;                /* coarse to fine, 1 to 20; fewer when too small; see scale_factor */
-  uint64_t seed;             /* of SWAG_INIT_RANDOM; models have one of their own */
-  const char* device;        /* "cpu", "auto", "cuda", "cuda:1" */
-  int threads;               /* of the CPU; 0: one per core */
-  swag_precision precision;  /* SWAG_DOUBLE on the CPU only */
+  double learning_rate; /* of Adam in a picture's values, which are 0 to 1, and of plain L-BFGS, > 0; or
+                         * 0: the customary 0.02 and 1 */
+  int iterations;       /* optimiser steps per scale, >= 0 */
+  int history;          /* of L-BFGS, 1 to 1000 */
+  int scales;           /* coarse to fine, 1 to 20; fewer when too small; see scale_factor */
+  uint64_t seed;        /* of SWAG_INIT_RANDOM; models have one of their own */
+  const char* device;   /* "cpu", "auto", "cuda", "cuda:1" */
+  int threads;          /* of the CPU; 0: one per core */
+  swag_precision precision;
   swag_progress_fn progress; /* or NULL */
   void* progress_user;
   swag_log_fn log; /* or NULL */

@@ -25,7 +25,8 @@ void add_forward(T* y,        // (pixels, c), pitch y_pitch; may equal a or b
 
 namespace cuda {
 
-void add_forward(float* y, const float* a, const float* b, const AddParams& params, Stream stream);
+template <typename T>
+void add_forward(T* y, const float* a, const float* b, const AddParams& params, Stream stream);
 
 }  // namespace cuda
 }  // namespace swag

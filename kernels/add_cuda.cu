@@ -8,9 +8,9 @@ namespace {
 /// A thread makes kWidth channels.
 /// Grid: pixels / y x block: x groups of channels, y pixels, 256 threads. No shared memory. Bound by bytes:
 /// 12 per channel.
-template <int kWidth>
+template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads)
-    add_forward_kernel(float* y, const float* a, const float* b, AddParams params) {
+    add_forward_kernel(T* y, const float* a, const float* b, AddParams params) {
   for_each_unit(params.pixels, params.c / kWidth, [&](int64_t pixel, int unit) {
     const int channel = unit * kWidth;
     Floats<kWidth> sum = load<kWidth>(a + pixel * params.a_pitch + channel);
@@ -25,12 +25,15 @@ __global__ void __launch_bounds__(kElementThreads)
 
 // ---------------------------------------------------------------- launchers
 
-void add_forward(float* y, const float* a, const float* b, const AddParams& params, Stream stream) {
+template <typename T>
+void add_forward(T* y, const float* a, const float* b, const AddParams& params, Stream stream) {
   if (params.pixels == 0 || params.c == 0) return;
   const bool vector = fits_float4({params.c, params.a_pitch, params.b_pitch, params.y_pitch}, {a, b, y});
   const dim3 block = map_block(vector ? params.c / 4 : params.c);
-  launch(vector ? add_forward_kernel<4> : add_forward_kernel<1>, map_grid(params.pixels, block), block, 0,
+  launch(vector ? add_forward_kernel<4, T> : add_forward_kernel<1, T>, map_grid(params.pixels, block), block, 0,
          stream, y, a, b, params);
 }
+template void add_forward(float*, const float*, const float*, const AddParams&, Stream);
+template void add_forward(Tf32*, const float*, const float*, const AddParams&, Stream);
 
 }  // namespace swag::cuda

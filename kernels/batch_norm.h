@@ -38,9 +38,11 @@ void batch_norm_backward(T* dx,           // (pixels, c), pitch x_pitch; may equ
 
 namespace cuda {
 
-void batch_norm_forward(float* y, const float* x, const float* scale, const float* shift,
+template <typename T>
+void batch_norm_forward(T* y, const float* x, const float* scale, const float* shift,
                         const BatchNormParams& params, Stream stream);
-void batch_norm_backward(float* dx, const float* dy, const float* scale, const BatchNormParams& params,
+template <typename T>
+void batch_norm_backward(T* dx, const float* dy, const float* scale, const BatchNormParams& params,
                          Stream stream);
 
 }  // namespace cuda

@@ -35,7 +35,8 @@ void content_loss_forward(double* loss,         // (1), device
                           void* workspace,      // (content_loss_workspace_bytes), aligned to 16 bytes
                           int64_t count, Stream stream);
 
-void content_loss_backward(float* ds, const float* s, const float* target, double factor, bool accumulate,
+template <typename T>
+void content_loss_backward(T* ds, const float* s, const float* target, double factor, bool accumulate,
                            int64_t count, Stream stream);
 
 }  // namespace swag::cuda

@@ -27,15 +27,15 @@ __global__ void __launch_bounds__(kReduceThreads)
 
 /// A thread makes kWidth elements of ds.
 /// Grid: count / (256 kWidth) x block 256. No shared memory. Bound by bytes: 12 per element, 16 when it adds.
-template <int kWidth>
+template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads)
-    content_loss_backward_kernel(float* ds, const float* s, const float* target, float factor,
+    content_loss_backward_kernel(T* ds, const float* s, const float* target, float factor,
                                  bool accumulate, int64_t count) {
   for_each_group<kWidth>(count, [&](int64_t i) {
     Floats<kWidth> v = load_some<kWidth>(s, i, count, 0);
     const Floats<kWidth> aim = load_some<kWidth>(target, i, count, 0);
     Floats<kWidth> before = {};
-    if (accumulate) before = load_some<kWidth>(ds, i, count, 0);
+    if (accumulate) before = load_some<kWidth>(as_floats(ds), i, count, 0);
 #pragma unroll
     for (int k = 0; k < kWidth; ++k) {
       v.at[k] = factor * (v.at[k] - aim.at[k]);
@@ -63,13 +63,16 @@ void content_loss_forward(double* loss, double* inner, const float* s, const flo
   finish_sums(SumResults<kValues>{{loss, inner}, 1}, partials, blocks, stream);
 }
 
-void content_loss_backward(float* ds, const float* s, const float* target, double factor, bool accumulate,
+template <typename T>
+void content_loss_backward(T* ds, const float* s, const float* target, double factor, bool accumulate,
                            int64_t count, Stream stream) {
   if (count == 0) return;
   const bool vector = fits_float4({}, {ds, s, target});
-  launch(vector ? content_loss_backward_kernel<4> : content_loss_backward_kernel<1>,
+  launch(vector ? content_loss_backward_kernel<4, T> : content_loss_backward_kernel<1, T>,
          dense_grid(count, vector ? 4 : 1), dim3(kElementThreads), 0, stream, ds, s, target, factor,
          accumulate, count);
 }
+template void content_loss_backward(float*, const float*, const float*, double, bool, int64_t, Stream);
+template void content_loss_backward(Tf32*, const float*, const float*, double, bool, int64_t, Stream);
 
 }  // namespace swag::cuda

@@ -36,7 +36,8 @@ namespace cuda {
 
 void gather_positions(float* y, const float* x, const int32_t* positions, const GatherParams& params,
                       Stream stream);
-void scatter_positions(float* dx, const float* dy, const int32_t* positions, const GatherParams& params,
+template <typename T>
+void scatter_positions(T* dx, const float* dy, const int32_t* positions, const GatherParams& params,
                        Stream stream);
 
 }  // namespace cuda

@@ -19,13 +19,13 @@ __global__ void __launch_bounds__(kElementThreads)
 
 /// The same way back; every position comes once, so that no two threads add to one value.
 /// Bound by bytes: 12 per channel.
-template <int kWidth>
+template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads)
-    scatter_positions_kernel(float* dx, const float* dy, const int32_t* positions, GatherParams params) {
+    scatter_positions_kernel(T* dx, const float* dy, const int32_t* positions, GatherParams params) {
   for_each_unit(params.count, params.c / kWidth, [&](int64_t i, int unit) {
     const int channel = unit * kWidth;
-    float* to = dx + int64_t{positions[i]} * params.c + channel;
-    Floats<kWidth> sum = load<kWidth>(to);
+    T* to = dx + int64_t{positions[i]} * params.c + channel;
+    Floats<kWidth> sum = load<kWidth>(as_floats(to));
     const Floats<kWidth> more = load<kWidth>(dy + i * params.c + channel);
 #pragma unroll
     for (int k = 0; k < kWidth; ++k) sum.at[k] += more.at[k];
@@ -46,13 +46,16 @@ void gather_positions(float* y, const float* x, const int32_t* positions, const 
          block, 0, stream, y, x, positions, params);
 }
 
-void scatter_positions(float* dx, const float* dy, const int32_t* positions, const GatherParams& params,
+template <typename T>
+void scatter_positions(T* dx, const float* dy, const int32_t* positions, const GatherParams& params,
                        Stream stream) {
   if (params.count == 0 || params.c == 0) return;
   const bool vector = fits_float4({params.c}, {dx, dy});
   const dim3 block = map_block(vector ? params.c / 4 : params.c);
-  launch(vector ? scatter_positions_kernel<4> : scatter_positions_kernel<1>, map_grid(params.count, block),
+  launch(vector ? scatter_positions_kernel<4, T> : scatter_positions_kernel<1, T>, map_grid(params.count, block),
          block, 0, stream, dx, dy, positions, params);
 }
+template void scatter_positions(float*, const float*, const int32_t*, const GatherParams&, Stream);
+template void scatter_positions(Tf32*, const float*, const int32_t*, const GatherParams&, Stream);
 
 }  // namespace swag::cuda

@@ -62,10 +62,13 @@ namespace cuda {
 
 void max_pool2d_forward(float* y, uint8_t* position, const float* x, const Pool2dParams& params,
                         Stream stream);
-void max_pool2d_backward(float* dx, const float* dy, const uint8_t* position, const Pool2dParams& params,
+template <typename T>
+void max_pool2d_backward(T* dx, const float* dy, const uint8_t* position, const Pool2dParams& params,
                          Stream stream);
-void avg_pool2d_forward(float* y, const float* x, const Pool2dParams& params, Stream stream);
-void avg_pool2d_backward(float* dx, const float* dy, const Pool2dParams& params, Stream stream);
+template <typename T>
+void avg_pool2d_forward(T* y, const float* x, const Pool2dParams& params, Stream stream);
+template <typename T>
+void avg_pool2d_backward(T* dx, const float* dy, const Pool2dParams& params, Stream stream);
 
 }  // namespace cuda
 }  // namespace swag

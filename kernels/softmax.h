@@ -102,13 +102,16 @@ void softmax_statistics(SoftmaxStatistics* statistics,  // (1), device
 void softmax_forward(float* s, const float* f, const SoftmaxStatistics* statistics,
                      const SoftmaxParams& params, Stream stream);
 
-void softmax_backward(float* df, const float* ds, const float* s, const SoftmaxInner& inner,
+template <typename T>
+void softmax_backward(T* df, const float* ds, const float* s, const SoftmaxInner& inner,
                       const SoftmaxParams& params, Stream stream);
 
 void softmax_channel_forward(float* s, const float* f, const SoftmaxParams& params, Stream stream);
-void softmax_channel_backward(float* df, const float* ds, const float* s, const SoftmaxParams& params,
+template <typename T>
+void softmax_channel_backward(T* df, const float* ds, const float* s, const SoftmaxParams& params,
                               Stream stream);
-void scale(float* y, const float* x, double factor, int64_t count, Stream stream);
+template <typename T>
+void scale(T* y, const float* x, double factor, int64_t count, Stream stream);
 
 void softmax_entropy(double* entropy,  // (1), device
                      const float* f,   // (m, d)

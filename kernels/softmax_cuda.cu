@@ -115,9 +115,9 @@ __global__ void __launch_bounds__(kElementThreads)
 
 /// A thread makes kWidth elements of df.
 /// Grid: count / (256 kWidth) x block 256. No shared memory. Bound by bytes: 12 per element.
-template <int kWidth>
+template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads)
-    softmax_backward_kernel(float* df, const float* ds, const float* s, SoftmaxInner inner,
+    softmax_backward_kernel(T* df, const float* ds, const float* s, SoftmaxInner inner,
                             float inverse_temperature, int64_t count) {
   double sum = 0;
 #pragma unroll
@@ -187,9 +187,9 @@ __global__ void __launch_bounds__(kReduceThreads)
 
 /// A warp makes a position: <ds, S>, then df.
 /// Grid: positions / 8 x block 256. No shared memory. Bound by bytes: 12 per element.
-template <int kWidth>
+template <int kWidth, typename T>
 __global__ void __launch_bounds__(kReduceThreads)
-    softmax_channel_backward_kernel(float* df, const float* ds, const float* s, float inverse_temperature,
+    softmax_channel_backward_kernel(T* df, const float* ds, const float* s, float inverse_temperature,
                                     int64_t m, int d) {
   const int lane = threadIdx.x % kLanes;
   for_each_position(m, [&](int64_t position) {
@@ -217,9 +217,9 @@ __global__ void __launch_bounds__(kReduceThreads)
 
 /// A thread makes kWidth elements of y.
 /// Grid: count / (256 kWidth) x block 256. No shared memory. Bound by bytes: 8 per element.
-template <int kWidth>
+template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads)
-    scale_kernel(float* y, const float* x, float factor, int64_t count) {
+    scale_kernel(T* y, const float* x, float factor, int64_t count) {
   for_each_group<kWidth>(count, [&](int64_t i) {
     Floats<kWidth> v = load_some<kWidth>(x, i, count, 0);
 #pragma unroll
@@ -329,14 +329,17 @@ void softmax_forward(float* s, const float* f, const SoftmaxStatistics* statisti
          dim3(kElementThreads), 0, stream, s, f, statistics, inverse_of(params.temperature), count);
 }
 
-void softmax_backward(float* df, const float* ds, const float* s, const SoftmaxInner& inner,
+template <typename T>
+void softmax_backward(T* df, const float* ds, const float* s, const SoftmaxInner& inner,
                       const SoftmaxParams& params, Stream stream) {
   const int64_t count = params.m * params.d;
   if (count == 0) return;
   const bool vector = fits_float4({}, {df, ds, s});
-  launch(vector ? softmax_backward_kernel<4> : softmax_backward_kernel<1>, dense_grid(count, vector ? 4 : 1),
+  launch(vector ? softmax_backward_kernel<4, T> : softmax_backward_kernel<1, T>, dense_grid(count, vector ? 4 : 1),
          dim3(kElementThreads), 0, stream, df, ds, s, inner, inverse_of(params.temperature), count);
 }
+template void softmax_backward(float*, const float*, const float*, const SoftmaxInner&, const SoftmaxParams&, Stream);
+template void softmax_backward(Tf32*, const float*, const float*, const SoftmaxInner&, const SoftmaxParams&, Stream);
 
 void softmax_channel_forward(float* s, const float* f, const SoftmaxParams& params, Stream stream) {
   if (params.m == 0 || params.d == 0) return;
@@ -346,21 +349,27 @@ void softmax_channel_forward(float* s, const float* f, const SoftmaxParams& para
          params.m, params.d);
 }
 
-void softmax_channel_backward(float* df, const float* ds, const float* s, const SoftmaxParams& params,
+template <typename T>
+void softmax_channel_backward(T* df, const float* ds, const float* s, const SoftmaxParams& params,
                               Stream stream) {
   if (params.m == 0 || params.d == 0) return;
   const bool vector = fits_float4({params.d}, {df, ds, s});
-  launch(vector ? softmax_channel_backward_kernel<4> : softmax_channel_backward_kernel<1>,
+  launch(vector ? softmax_channel_backward_kernel<4, T> : softmax_channel_backward_kernel<1, T>,
          position_grid(params.m), dim3(kReduceThreads), 0, stream, df, ds, s, inverse_of(params.temperature),
          params.m, params.d);
 }
+template void softmax_channel_backward(float*, const float*, const float*, const SoftmaxParams&, Stream);
+template void softmax_channel_backward(Tf32*, const float*, const float*, const SoftmaxParams&, Stream);
 
-void scale(float* y, const float* x, double factor, int64_t count, Stream stream) {
+template <typename T>
+void scale(T* y, const float* x, double factor, int64_t count, Stream stream) {
   if (count == 0) return;
   const bool vector = fits_float4({}, {y, x});
-  launch(vector ? scale_kernel<4> : scale_kernel<1>, dense_grid(count, vector ? 4 : 1), dim3(kElementThreads),
+  launch(vector ? scale_kernel<4, T> : scale_kernel<1, T>, dense_grid(count, vector ? 4 : 1), dim3(kElementThreads),
          0, stream, y, x, factor, count);
 }
+template void scale(float*, const float*, double, int64_t, Stream);
+template void scale(Tf32*, const float*, double, int64_t, Stream);
 
 void softmax_entropy(double* entropy, const float* f, void* workspace, const SoftmaxParams& params,
                      Stream stream) {

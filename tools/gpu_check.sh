@@ -91,6 +91,7 @@ for root in getattr(util.find_spec("nvidia"), "submodule_search_locations", []):
 
 # ---------------------------------------------------------------- the parts: every line of JSON that one prints is a figure
 
+modes="single tf32"
 on_gpu() { [ $device = cuda ]; }
 skip() { echo "SKIP: $1"; return 77; }
 needs_gpu() { on_gpu || skip "$1 needs a GPU"; }
@@ -119,22 +120,26 @@ ready() {
 
 # Is it alive, and how fast? The Wasserstein loss, which is predicted to take 1 ms more, last.
 alive() {
-  local network size sizes="512 1024"
+  local network size precision sizes="512 1024"
   on_gpu || sizes=32
   for size in $sizes; do
-    for network in vgg19 resnet50; do bench_network "$network" "$size" gram; done
+    for network in vgg19 resnet50; do
+      for precision in $modes; do bench_network "$network" "$size" gram "$precision"; done
+    done
   done
-  bench_network vgg19 "${sizes%% *}" wasserstein
+  for precision in $modes; do bench_network vgg19 "${sizes%% *}" wasserstein "$precision"; done
 }
 bench_network() {
-  "$swag" bench network --network "$1" --size "$2" --style-loss "$3" --device $device --weights splitmix:7 --json \
+  "$swag" bench network --network "$1" --size "$2" --style-loss "$3" --precision "$4" --device $device --weights splitmix:7 --json \
     --repeat "$(on_gpu && echo 30 || echo 1)" | tail -n 1
 }
 
 ops() {
-  local size=512 history=10
+  local precision size=512 history=10
   on_gpu || size=32 history=1
-  "$swag" bench ops --network "$1" --size $size --device $device --history $history --json
+  for precision in $modes; do
+    "$swag" bench ops --network "$1" --size $size --precision "$precision" --device $device --history $history --json
+  done
 }
 ops_vgg19() { ops vgg19; }
 ops_resnet50() { ops resnet50; }
@@ -186,22 +191,28 @@ initcheck() { sanitize initcheck; }
 
 # 200 iterations on both sides: the losses that they end with.
 agreement() {
-  local network side pixels=256
+  local network mode pixels=256
+  paint() {
+    "$swag" assets/content.jpg assets/style.jpg -o "$network-$1-$2.png" --overwrite --quiet --network $network \
+      --weights splitmix:7 --size $pixels --scales 1 --iterations 200 --device "$1" --precision "$2" --log "$network-$1-$2.jsonl"
+  }
   on_gpu || pixels=32
   for network in vgg19 resnet50; do
-    for side in cpu $device; do
-      "$swag" assets/content.jpg assets/style.jpg -o "$network-$side.png" --overwrite --quiet --network $network \
-        --weights splitmix:7 --size $pixels --scales 1 --iterations 200 --device "$side" --log "$network-$side.jsonl"
-    done
+    paint cpu single
+    for mode in $modes; do paint $device "$mode"; done
   done
-  python3 - $device <<'PYTHON'
+  python3 - $device $modes <<'PYTHON'
 import json, sys
+device, *modes = sys.argv[1:]
 agree = True
+def least(name):
+    return min(json.loads(line)["loss"] for line in open(f"{name}.jsonl"))
 for network in ("vgg19", "resnet50"):
-    losses = [min(json.loads(line)["loss"] for line in open(f"{network}-{side}.jsonl")) for side in ("cpu", sys.argv[1])]
-    ratio = losses[1] / losses[0]
-    print(json.dumps({"network": network, "cpu": losses[0], "device": losses[1], "ratio": ratio}))
-    agree = agree and abs(ratio - 1) <= 0.03
+    for mode in modes:
+        losses = least(f"{network}-cpu-single"), least(f"{network}-{device}-{mode}")
+        ratio = losses[1] / losses[0]
+        print(json.dumps({"network": network, "precision": mode, "cpu": losses[0], "device": losses[1], "ratio": ratio}))
+        agree = agree and abs(ratio - 1) <= 0.03
 sys.exit(0 if agree else 1)
 PYTHON
 }

@@ -11,7 +11,8 @@ import statistics
 import sys
 
 # Of an evaluation on an H100 at 512 pixels in milliseconds, before anyone had measured one (docs/kernels.md).
-PREDICTED = {("vgg19", 512): 10.6, ("resnet50", 512): 3.7}
+PREDICTED = {("vgg19", 512, "single"): 10.6, ("resnet50", 512, "single"): 3.7,
+             ("vgg19", 512, "tf32"): 2.2, ("resnet50", 512, "tf32"): 1.3}
 
 
 def read(paths):
@@ -55,22 +56,27 @@ def is_bench(line):
 
 
 def ours(lines):
-    """{(network, size, style loss): median of the medians}"""
+    """{(network, size, style loss, precision): median of the medians}"""
     found = {}
     for line in filter(is_bench, lines):
-        found.setdefault((line["network"], line["size"], line.get("style_loss", "gram")), []).append(line["ms_median"])
+        key = line["network"], line["size"], line.get("style_loss", "gram"), line.get("precision", "single")
+        found.setdefault(key, []).append(line["ms_median"])
     return {key: statistics.median(values) for key, values in found.items()}
 
 
 def evaluation_rows(lines):
     rows = []
     swag = ours(lines)
-    for (network, size, style_loss), ms in swag.items():
-        predicted = PREDICTED.get((network, size), "") if style_loss == "gram" else ""
-        name = "swag" if style_loss == "gram" else f"swag, {style_loss}"
-        rows.append((network, size, name, f"{ms:.3f}", predicted, "1.00" if style_loss == "gram" else ""))
-        if style_loss != "gram":
-            continue
+    fastest = {}    # of the Gram losses of a network at a size: what PyTorch's stand beside
+    for (network, size, style_loss, _), ms in swag.items():
+        if style_loss == "gram":
+            fastest[network, size] = min(ms, fastest.get((network, size), ms))
+    for (network, size, style_loss, precision), ms in swag.items():
+        gram = style_loss == "gram"
+        predicted = PREDICTED.get((network, size, precision), "") if gram else ""
+        name = f"swag, {precision}" + ("" if gram else f", {style_loss}")
+        rows.append((network, size, name, f"{ms:.3f}", predicted, f"{ms / fastest[network, size]:.2f}" if gram else ""))
+    for (network, size), ms in fastest.items():
         theirs = {(line["variant"], line["way"]): line for line in lines
                   if (line.get("network"), line.get("size")) == (network, size) and "way" in line}
         for (variant, way), line in theirs.items():
@@ -79,8 +85,9 @@ def evaluation_rows(lines):
     return rows
 
 
-def op_rows(lines, part):
-    ops = {(line["op"], line.get("shape", "")): line for line in lines if line.get("part") == part and "op" in line}
+def op_rows(lines, part, precision):
+    ops = {(line["op"], line.get("shape", "")): line for line in lines
+           if line.get("part") == part and "op" in line and line.get("precision", "single") == precision}
     total = sum(line["ms"] * line.get("calls", 1) for line in ops.values())
     ordered = sorted(ops.values(), key=lambda line: -line["ms"] * line.get("calls", 1))
     return [(line["op"], line.get("shape", ""), line.get("calls", 1), f"{line['ms'] * 1e3:.1f}",
@@ -106,9 +113,11 @@ def report(lines):
     out += section("Limits of this GPU", ("what", "value", "unit"),
                    [(line["limit"], f"{line['value']:.4g}", line["unit"]) for line in lines if "limit" in line])
     for network in ("vgg19", "resnet50"):
-        out += section(f"Ops of {network}, the 25 longest", ("op", "shape", "calls", "us a call", "share"), op_rows(lines, f"ops_{network}"))
-    out += section("Losses after 200 iterations", ("network", "CPU", "GPU", "ratio"),
-                   [(line["network"], line["cpu"], line["device"], f"{line['ratio']:.4f}") for line in lines if "ratio" in line])
+        for precision in ("single", "tf32"):
+            out += section(f"Ops of {network}, {precision}, the 25 longest", ("op", "shape", "calls", "us a call", "share"),
+                           op_rows(lines, f"ops_{network}", precision))
+    out += section("Losses after 200 iterations", ("network", "precision", "CPU", "GPU", "ratio"),
+                   [(line["network"], line.get("precision", "single"), line["cpu"], line["device"], f"{line['ratio']:.4f}") for line in lines if "ratio" in line])
     out += section("Parts", ("part", "status", "time"), status_rows(lines))
     errors = [(line["part"], line.get("variant", ""), line["error"]) for line in lines if "error" in line]
     out += section("Errors", ("part", "variant", "error"), errors)

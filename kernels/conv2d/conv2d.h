@@ -10,7 +10,9 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/dtype.h"
 #include "kernels/stream.h"
+#include "kernels/tensor_units.h"
 
 namespace swag {
 
@@ -20,6 +22,8 @@ enum class Conv2dAlgorithm : uint8_t {
   kWinograd,  // F(4x4, 3x3): a quarter of the products, three to four times the rounding error (docs/cpu.md).
               // A layer that is not 3x3 with stride 1, and double precision, are computed as with kDirect.
   kPlain,     // on a GPU: one thread per output, for readers and tests. On the CPU it means kDirect.
+  kTensorCores,  // on a GPU that has them, of maps stored as they read them: an implicit GEMM too. Where a
+                 // layer's channels are no multiples of 64 it means kDirect, and on the CPU.
 };
 
 enum class Conv2dDirection : uint8_t { kForward, kBackwardData };
@@ -40,7 +44,8 @@ struct Conv2dParams {
   Conv2dLayer layer;
   Conv2dAlgorithm algorithm = Conv2dAlgorithm::kDirect;
   int h = 0, w = 0;
-  int64_t x_pitch = 0, y_pitch = 0;  // also of dx and dy
+  int64_t x_pitch = 0, y_pitch = 0;                          // also of dx and dy
+  DType x_type = DType::kFloat32, y_type = DType::kFloat32;  // on a GPU: kFloat32 or kTf32, also of dx, dy
 
   int h_out() const { return (h + 2 * layer.pad_h - layer.kh) / layer.stride_h + 1; }
   int w_out() const { return (w + 2 * layer.pad_w - layer.kw) / layer.stride_w + 1; }
@@ -101,20 +106,24 @@ void conv2d_backward_data(T* dx,            // (h, w, c_in), pitch x_pitch; pixe
 
 // The same on a GPU, in float: pointers are device memory, aligned to 16 bytes for speed, and nothing waits.
 // kDirect is an implicit GEMM; kPlain one thread per output, for readers and tests. Which kernel and which
-// tiles a shape gets does not depend on the GPU, so neither do the results. kWinograd means kDirect here.
+// tiles a shape gets does not depend on the GPU, so neither do the results; kTensorCores takes its tiles by
+// the GPU, and those of different generations add differently. kWinograd means kDirect here.
 namespace cuda {
 
-Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, Conv2dDirection direction);
+/// `operand`: what the map that is read is stored as. Not for layers that kTensorCores cannot do.
+Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, DType operand, const TensorUnits& units);
 int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction);
+/// `factor`: of the weight, for kTensorCores.
 void conv2d_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
-                 Conv2dDirection direction, Stream stream);
-int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction);
+                 Conv2dDirection direction, Stream stream, float factor = 1);
+int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction,
+                               const TensorUnits& units = {});
 void conv2d_forward(float* y, const float* x, const float* packed,
                     const Conv2dForwardEpilogue<float>& epilogue, const Conv2dParams& params, void* workspace,
-                    Stream stream);
+                    Stream stream, const TensorUnits& units = {});
 void conv2d_backward_data(float* dx, const float* dy, const float* packed,
                           const Conv2dBackwardEpilogue<float>& epilogue, const Conv2dParams& params,
-                          void* workspace, Stream stream);
+                          void* workspace, Stream stream, const TensorUnits& units = {});
 
 }  // namespace cuda
 }  // namespace swag

@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "kernels/conv2d/output_cuda.cuh"
+#include "kernels/conv2d/tensor_plan_cuda.h"
 
 namespace swag::cuda {
 namespace conv2d {
@@ -119,7 +120,7 @@ void plain_run(const GemmArguments& arguments, const Gemm& gemm, Stream stream) 
 }
 
 void run(const Output& output, const float* x, const float* packed, const Conv2dParams& params,
-         Conv2dDirection direction, void* workspace, Stream stream) {
+         Conv2dDirection direction, void* workspace, const TensorUnits& units, Stream stream) {
   const Gemm gemm = gemm_of(params, direction);
   GemmArguments g;
   g.x = x;
@@ -136,6 +137,10 @@ void run(const Output& output, const float* x, const float* packed, const Conv2d
   g.out_padded = gemm.out_padded;
   if (params.algorithm == Conv2dAlgorithm::kPlain) {
     plain_run(g, gemm, stream);
+  } else if (params.algorithm == Conv2dAlgorithm::kTensorCores) {
+    assert(tensor_cores_suit(params.layer) && units.processors > 0 && output.vectors);
+    assert(g.x_pitch % 4 == 0 && is_aligned(x));
+    tensor_run(g, gemm, units, stream);
   } else {
     gemm_run(g, gemm, stream);
   }
@@ -155,7 +160,7 @@ bool is_empty(const Conv2dParams& p) {
 
 /// Whether an image kernel does it.
 bool reads_image(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction) {
-  if (algorithm == Conv2dAlgorithm::kPlain) return false;
+  if (algorithm == Conv2dAlgorithm::kPlain || algorithm == Conv2dAlgorithm::kTensorCores) return false;
   return direction == Conv2dDirection::kForward ? forward_image_suits(layer) : backward_image_suits(layer);
 }
 
@@ -167,7 +172,10 @@ bool has_image_weights(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv
 }  // namespace
 }  // namespace conv2d
 
-Conv2dAlgorithm conv2d_choose(const Conv2dLayer&, Conv2dDirection) { return Conv2dAlgorithm::kDirect; }
+Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, DType operand, const TensorUnits& units) {
+  const bool can = operand == DType::kTf32 && units.processors > 0 && conv2d::tensor_cores_suit(layer);
+  return can ? Conv2dAlgorithm::kTensorCores : Conv2dAlgorithm::kDirect;
+}
 
 int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction) {
   if (conv2d::has_image_weights(layer, algorithm, direction)) return conv2d::image_packed_count(layer);
@@ -175,26 +183,33 @@ int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
 }
 
 void conv2d_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
-                 Conv2dDirection direction, Stream stream) {
+                 Conv2dDirection direction, Stream stream, [[maybe_unused]] float factor) {
+  assert(factor == 1 || algorithm == Conv2dAlgorithm::kTensorCores);
   if (conv2d::has_image_weights(layer, algorithm, direction)) {
     conv2d::image_pack(packed, weight, layer, stream);
+  } else if (algorithm == Conv2dAlgorithm::kTensorCores) {
+    conv2d::tensor_pack(packed, weight, factor, conv2d::gemm_of(layer, direction), stream);
   } else {
     conv2d::gemm_pack(packed, weight, conv2d::gemm_of(layer, direction), stream);
   }
 }
 
-int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction) {
+int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction,
+                               const TensorUnits& units) {
   conv2d::check_params(params);
   if (conv2d::is_empty(params) || params.algorithm == Conv2dAlgorithm::kPlain ||
       conv2d::reads_image(params.layer, params.algorithm, direction)) {
     return 0;
   }
-  return conv2d::gemm_workspace_bytes(conv2d::gemm_of(params, direction));
+  const conv2d::Gemm gemm = conv2d::gemm_of(params, direction);
+  return params.algorithm == Conv2dAlgorithm::kTensorCores
+             ? conv2d::tensor_workspace_bytes(gemm, sizeof(float), units)
+             : conv2d::gemm_workspace_bytes(gemm);
 }
 
 void conv2d_forward(float* y, const float* x, const float* packed,
                     const Conv2dForwardEpilogue<float>& epilogue, const Conv2dParams& params, void* workspace,
-                    Stream stream) {
+                    Stream stream, const TensorUnits& units) {
   constexpr auto kDirection = Conv2dDirection::kForward;
   conv2d::check_params(params);
   if (conv2d::is_empty(params)) return;
@@ -204,6 +219,7 @@ void conv2d_forward(float* y, const float* x, const float* packed,
   output.addend = epilogue.residual;
   output.relu = epilogue.relu;
   output.mask_out = epilogue.relu ? epilogue.mask : nullptr;
+  output.tf32 = params.y_type == DType::kTf32;
   output.pitch = params.y_pitch;
   output.channels = params.layer.c_out;
   output.vectors = output.channels % 4 == 0 && output.pitch % 4 == 0 && conv2d::is_aligned(y) &&
@@ -211,13 +227,13 @@ void conv2d_forward(float* y, const float* x, const float* packed,
   if (conv2d::reads_image(params.layer, params.algorithm, kDirection)) {
     conv2d::image_forward(output, x, packed, params, stream);
   } else {
-    conv2d::run(output, x, packed, params, kDirection, workspace, stream);
+    conv2d::run(output, x, packed, params, kDirection, workspace, units, stream);
   }
 }
 
 void conv2d_backward_data(float* dx, const float* dy, const float* packed,
                           const Conv2dBackwardEpilogue<float>& epilogue, const Conv2dParams& params,
-                          void* workspace, Stream stream) {
+                          void* workspace, Stream stream, const TensorUnits& units) {
   constexpr auto kDirection = Conv2dDirection::kBackwardData;
   conv2d::check_params(params);
   if (conv2d::is_empty(params)) return;
@@ -225,6 +241,7 @@ void conv2d_backward_data(float* dx, const float* dy, const float* packed,
   output.y = dx;
   output.addend = epilogue.addend;
   output.mask_in = epilogue.mask;
+  output.tf32 = params.x_type == DType::kTf32;
   output.pitch = params.x_pitch;
   output.channels = params.layer.c_in;
   output.vectors = output.channels % 4 == 0 && output.pitch % 4 == 0 && conv2d::is_aligned(dx) &&
@@ -232,7 +249,7 @@ void conv2d_backward_data(float* dx, const float* dy, const float* packed,
   if (conv2d::reads_image(params.layer, params.algorithm, kDirection)) {
     conv2d::image_backward_data(output, dy, packed, params, stream);
   } else {
-    conv2d::run(output, dy, packed, params, kDirection, workspace, stream);
+    conv2d::run(output, dy, packed, params, kDirection, workspace, units, stream);
   }
 }
 

@@ -4,12 +4,14 @@
 
 #include "kernels/conv2d/plan_cuda.h"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/tf32.cuh"
 #include "kernels/cuda/vector.cuh"
 #include "kernels/mask.h"
 
 namespace swag::cuda::conv2d {
 
-/// The epilogues of both directions: value = sum + bias + addend; ReLU; mask_in; mask_out.
+/// The epilogues of both directions: value = sum + bias + addend; ReLU; mask_in; rounding to what y is stored
+/// as; mask_out.
 struct Output {
   float* y = nullptr;             // (pixels, channels), pitch
   const float* bias = nullptr;    // (channels)
@@ -19,6 +21,7 @@ struct Output {
   int64_t pitch = 0;
   int channels = 0;
   bool relu = false;
+  bool tf32 = false;     // y is DType::kTf32
   bool vectors = false;  // four channels of y, bias and addend are one aligned access
 };
 
@@ -26,7 +29,8 @@ struct Output {
 __device__ __forceinline__ float finish(float value, float bias, float addend, const Output& o, bool kept) {
   value = value + bias + addend;
   if (o.relu && value < 0) value = 0;  // lets NaN through
-  return kept ? value : 0.f;
+  if (!kept) value = 0;
+  return o.tf32 ? rounded_to_tf32(value) : value;
 }
 
 /// Writes channels channel to channel + 3 of a pixel, those that exist. `kept`: their four bits of mask_in.
@@ -117,6 +121,7 @@ struct GemmArguments {
   const float* x = nullptr;       // (h, w, in), pitch x_pitch
   const float* packed = nullptr;  // see for_each_phase
   float* partial = nullptr;       // (split, y_h * y_w, out_padded); only with more than one split
+  uint32_t* counters = nullptr;   // of the tensor cores' splits
   Output output;
   int h = 0, w = 0, y_w = 0;
   int64_t y_pixels = 0;
@@ -128,6 +133,10 @@ struct GemmArguments {
 
 /// gemm_cuda.cu
 void gemm_run(GemmArguments arguments, const Gemm& gemm, Stream stream);
+
+/// tensor_cuda.cu; the layout of packed weights and partial sums is in tensor_plan_cuda.h.
+void tensor_pack(float* packed, const float* weight, float factor, const Gemm& gemm, Stream stream);
+void tensor_run(GemmArguments arguments, const Gemm& gemm, const TensorUnits& units, Stream stream);
 
 /// image_forward_cuda.cu; packed as for the GEMM.
 void image_forward(const Output& output, const float* x, const float* packed, const Conv2dParams& params,

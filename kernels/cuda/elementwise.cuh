@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "kernels/cuda/tf32.cuh"
 #include "kernels/cuda/vector.cuh"
+#include "kernels/dtype.h"
 
 namespace swag::cuda {
 
@@ -42,6 +44,20 @@ __device__ __forceinline__ void store(float* to, const Floats<kWidth>& v) {
   }
 }
 
+template <int kWidth>
+__device__ __forceinline__ void store(Tf32* to, const Floats<kWidth>& v) {
+  Floats<kWidth> rounded;
+#pragma unroll
+  for (int k = 0; k < kWidth; ++k) rounded.at[k] = rounded_to_tf32(v.at[k]);
+  store(reinterpret_cast<float*>(to), rounded);
+}
+
+/// What is stored there, as floats.
+__device__ __forceinline__ const float* as_floats(const float* stored) { return stored; }
+__device__ __forceinline__ const float* as_floats(const Tf32* stored) {
+  return reinterpret_cast<const float*>(stored);
+}
+
 /// Elements i ... of a vector of `count`; what lies behind its end is `fill`, and is not read.
 template <int kWidth>
 __device__ __forceinline__ Floats<kWidth> load_some(const float* from, int64_t i, int64_t count, float fill) {
@@ -56,15 +72,15 @@ __device__ __forceinline__ Floats<kWidth> load_some(const float* from, int64_t i
 }
 
 /// The same way back: what lies behind the end is not written.
-template <int kWidth>
-__device__ __forceinline__ void store_some(float* to, int64_t i, int64_t count, const Floats<kWidth>& v) {
+template <int kWidth, typename T>
+__device__ __forceinline__ void store_some(T* to, int64_t i, int64_t count, const Floats<kWidth>& v) {
   if (i + kWidth <= count) {
     store(to + i, v);
     return;
   }
 #pragma unroll
   for (int k = 0; k < kWidth; ++k) {
-    if (i + k < count) to[i + k] = v.at[k];
+    if (i + k < count) store(to + i + k, Floats<1>{{v.at[k]}});
   }
 }
 

@@ -14,7 +14,7 @@
 //                      d[2] = D(g + 8, 2t)    d[3] = D(g + 8, 2t + 1)
 //
 // TF32 operands are floats of which the tensor core does not read the low 13 bits: it truncates. Round first,
-// with round_to_tf32, or lose a digit. Sums: the host form adds in float64 and rounds once per instruction; a
+// with round_to_tf32 (tf32.cuh), or lose a digit. Sums: the host form adds in float64 and rounds once per instruction; a
 // GPU keeps fewer bits. How far the two are apart has not been measured.
 //
 // What Hopper's instructions would need here, beyond forms of their own:
@@ -32,11 +32,20 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/tf32.cuh"
+
 #ifndef __CUDACC__
 #include "kernels/cuda/mma_host.cuh"
 #endif
 
+// Where the code below exists: kernels for older GPUs too have empty bodies there, and are not launched.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+#define SWAG_HAS_TENSOR_CORES
+#endif
+
 namespace swag {
+
+#ifdef SWAG_HAS_TENSOR_CORES
 
 /// Begins to copy kBytes (4, 8 or 16) from device to shared memory, of which only `read_bytes` are read: the
 /// rest is zeros. With 0 nothing is read, but `from` must be aligned all the same.
@@ -121,17 +130,6 @@ __device__ __forceinline__ void ldmatrix(uint32_t (&registers)[kCount], const vo
 #endif
 }
 
-/// The nearest TF32 number (ties away from zero), as the bits of a float whose low 13 bits are 0.
-__device__ __forceinline__ uint32_t round_to_tf32(float value) {
-#ifdef __CUDACC__
-  uint32_t bits;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(value));
-  return bits;
-#else
-  return mma_host::round_to_tf32(value);
-#endif
-}
-
 #ifdef __CUDACC__
 #define MMA_PTX(shape, d, a, b)                                                                    \
   asm("mma.sync.aligned." shape " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
@@ -155,5 +153,7 @@ __device__ __forceinline__ void mma_bfloat16(float (&d)[4], const uint32_t (&a)[
 }
 
 #undef MMA_PTX
+
+#endif  // SWAG_HAS_TENSOR_CORES
 
 }  // namespace swag

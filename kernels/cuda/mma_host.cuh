@@ -21,14 +21,6 @@ MMA_HOST_PLAIN inline float truncated_tf32(uint32_t bits) {
   return value;
 }
 
-MMA_HOST_PLAIN inline uint32_t round_to_tf32(float value) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &value, sizeof bits);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffffffu;  // any NaN
-  if ((bits & 0x7fffffffu) == 0x7f800000u) return bits;
-  return (bits + 0x1000u) & 0xffffe000u;
-}
-
 MMA_HOST_PLAIN inline float half_value(uint16_t bits) {
   const int exponent = bits >> 10 & 31, fraction = bits & 1023;
   float value;

@@ -40,15 +40,15 @@ Weights fit_for_run(Backend& backend, const Graph& graph, bool average_pooling, 
   if (!is_vgg(graph.network)) {
     throw Error(Status::kUsage, "fitted weights are for the VGG family, not for " + graph.network);
   }
-  const DType dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
-  const int last = Objective(backend, graph, dtype, options.objective).deepest();
+  const DType maps = dtype_of(precision_on(backend, options.wanted_precision()));
+  const int last = Objective(backend, graph, arithmetic_of(maps), options.objective).deepest();
   const Size output = scale_sizes(options, {content.h, content.w}).back();
   check_images(graph, last, options, content, styles);
   const LoweringOptions lowering = LoweringOptions::with(options.conv);
   FitOptions fit;  // of every layer, not only those of this run: the weights may be saved and used again
   std::vector<Image> images = {
       working_image(fit_to_shape(content, output, options.fit), output, fit.max_size)};
-  check_memory(PreparedNetwork(backend, graph, blank_weights(graph), dtype, last, true, lowering), options,
+  check_memory(PreparedNetwork(backend, graph, blank_weights(graph), maps, last, true, lowering), options,
                output, images[0], styles);
 
   fit.seed = seed;

@@ -96,7 +96,7 @@ ApiPreset api_preset(const Preset& preset) {
   to.resample = static_cast<swag_resample>(from.resample);
   to.seed = from.seed;
   to.device = "cpu";
-  to.precision = from.double_precision ? SWAG_DOUBLE : SWAG_SINGLE;
+  to.precision = static_cast<swag_precision>(from.precision);
   to.conv = static_cast<swag_conv>(from.conv);
   to.fit = static_cast<swag_fit>(from.fit);
   return api;
@@ -191,7 +191,7 @@ StylizeOptions stylize_options(const swag_options& from) {
   to.padding = checked("padding", from.padding, Padding::kReplicate);
   to.resample = checked("resample", from.resample, Resample::kBicubic);
   to.seed = from.seed;
-  to.double_precision = checked("precision", from.precision, SWAG_DOUBLE) == SWAG_DOUBLE;
+  to.precision = checked("precision", from.precision, Precision::kAuto);
   to.conv = checked("conv", from.conv, Conv2dAlgorithm::kWinograd);
   to.fit = checked("fit", from.fit, Fit::kPad);
   if (!ranges::kThreads.contains(from.threads)) {

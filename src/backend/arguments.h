@@ -20,8 +20,11 @@
 
 namespace swag {
 
+inline bool same_arithmetic(const Tensor& a, const Tensor& b) {
+  return arithmetic_of(a.dtype) == arithmetic_of(b.dtype);
+}
 inline bool same_map(const Tensor& a, const Tensor& b) {
-  return a.dtype == b.dtype && a.shape == b.shape && a.pitch >= a.shape.c && b.pitch >= b.shape.c;
+  return same_arithmetic(a, b) && a.shape == b.shape && a.pitch >= a.shape.c && b.pitch >= b.shape.c;
 }
 inline bool same_dense(const Tensor& a, const Tensor& b) { return same_map(a, b) && a.dense() && b.dense(); }
 inline bool is_picture(const Tensor& x) { return x.dense() && x.shape.c == 3; }
@@ -30,14 +33,15 @@ inline bool fits(const Tensor& y, const Tensor& x, const ResizeParams& params) {
          y.count() == params.lines * params.out * params.c;
 }
 inline bool fits(const Tensor& y, const Tensor& x, const Conv2dParams& params) {
-  return x.dtype == y.dtype && x.shape == Shape{params.h, params.w, params.layer.c_in} &&
+  return same_arithmetic(x, y) && x.shape == Shape{params.h, params.w, params.layer.c_in} &&
          x.pitch == params.x_pitch && y.shape == Shape{params.h_out(), params.w_out(), params.layer.c_out} &&
          y.pitch == params.y_pitch;
 }
 inline bool fits(const Tensor& y, const Tensor& x, const Pool2dParams& params) {
-  return x.dtype == y.dtype && x.shape == Shape{params.h, params.w, params.c} && x.pitch == params.x_pitch &&
-         y.shape == Shape{params.h_out(), params.w_out(), params.c} && y.pitch == params.y_pitch &&
-         2 * params.pad_h <= params.kh && 2 * params.pad_w <= params.kw && params.kh * params.kw <= 256;
+  return same_arithmetic(x, y) && x.shape == Shape{params.h, params.w, params.c} &&
+         x.pitch == params.x_pitch && y.shape == Shape{params.h_out(), params.w_out(), params.c} &&
+         y.pitch == params.y_pitch && 2 * params.pad_h <= params.kh && 2 * params.pad_w <= params.kw &&
+         params.kh * params.kw <= 256;
 }
 
 inline ReluParams relu_params(const Tensor& x, const Tensor& y) {
@@ -60,7 +64,7 @@ inline CopyChannelsParams copy_channels_params(const Tensor& x, const Tensor& y)
 }
 /// `some` has positions of `map`.
 inline GatherParams gather_params(const Tensor& some, [[maybe_unused]] const Tensor& map) {
-  assert(some.dtype == map.dtype && some.dense() && map.dense());
+  assert(same_arithmetic(some, map) && some.dense() && map.dense());
   assert(some.shape.c == map.shape.c && some.pixels() <= map.pixels());
   return {some.pixels(), some.shape.c};
 }

@@ -23,15 +23,40 @@ constexpr int kLanes = 4;  // as many sizes as most networks' style taps have
 
 float* floats(const Tensor& tensor) { return tensor.as<float>(); }
 
+/// call(pointer) of the type that the tensor is stored as: for kernels that write what they compute.
+template <typename Call>
+void stored(const Tensor& tensor, const Call& call) {
+  if (tensor.dtype == DType::kTf32) return call(static_cast<Tf32*>(tensor.data));
+  call(tensor.as<float>());
+}
+
+/// With no counters yet.
+cuda::TensorUnits tensor_units(int ordinal) {
+  return translated([&] {
+    constexpr int kFirstMajor = 8;  // compute capability
+    cudaDeviceProp properties;
+    CUDA_CHECK(cudaGetDeviceProperties(&properties, ordinal));
+    cuda::TensorUnits units;
+    if (properties.major < kFirstMajor) return units;
+    units.processors = properties.multiProcessorCount;
+    units.shared_bytes = static_cast<int>(properties.sharedMemPerBlockOptin);
+    units.processor_shared_bytes = static_cast<int>(properties.sharedMemPerMultiprocessor);
+    return units;
+  });
+}
+
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(int ordinal) : ordinal_(ordinal), queue_(ordinal) {
+  explicit CudaBackend(int ordinal)
+      : ordinal_(ordinal), queue_(ordinal), units_(tensor_units(ordinal)) {
     scratch_bytes_ =
         std::max({cuda::softmax_workspace_bytes(), cuda::content_loss_workspace_bytes(),
                   cuda::gram_difference_workspace_bytes(), cuda::total_variation_workspace_bytes(),
                   cuda::vector_norms_workspace_bytes()});
     scratch_memory_ = Buffer(*this, scratch_bytes_ + kResultBytes);
     scratch_ = static_cast<char*>(scratch_memory_.data());
+    counters_ = uploaded(*this, std::vector<uint32_t>(cuda::kTensorCounters, 0));
+    units_.counters = static_cast<uint32_t*>(counters_.data());
   }
   ~CudaBackend() override {
     cudaSetDevice(ordinal_);
@@ -42,7 +67,9 @@ class CudaBackend final : public Backend {
   std::string description() const override {
     return cuda_device_name(ordinal_) + ", " + cuda_device_detail(ordinal_);
   }
-  bool computes_in(DType dtype) const override { return dtype == DType::kFloat32; }
+  bool computes_in(DType dtype) const override {
+    return dtype == DType::kFloat32 || (dtype == DType::kTf32 && units_.processors > 0);
+  }
 
   // ---------------------------------------------------------------- memory
 
@@ -103,8 +130,8 @@ class CudaBackend final : public Backend {
 
   // ---------------------------------------------------------------- convolution
 
-  Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, Conv2dDirection direction, DType) override {
-    return cuda::conv2d_choose(layer, direction);
+  Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, Conv2dDirection, DType dtype) override {
+    return cuda::conv2d_choose(layer, dtype, units_);
   }
   int64_t conv2d_packed_bytes(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction,
                               DType) override {
@@ -118,7 +145,7 @@ class CudaBackend final : public Backend {
     });
   }
   int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction, DType) override {
-    return cuda::conv2d_workspace_bytes(params, direction);
+    return cuda::conv2d_workspace_bytes(params, direction, units_);
   }
   void conv2d_forward(const Tensor& y, const Tensor& x, const void* packed, const ForwardEpilogue& epilogue,
                       const Conv2dParams& params, void* workspace) override {
@@ -126,8 +153,8 @@ class CudaBackend final : public Backend {
       const Conv2dForwardEpilogue<float> typed{static_cast<const float*>(epilogue.bias),
                                                static_cast<const float*>(epilogue.residual), epilogue.relu,
                                                epilogue.mask};
-      cuda::conv2d_forward(floats(y), floats(x), static_cast<const float*>(packed), typed, params, workspace,
-                           stream);
+      cuda::conv2d_forward(floats(y), floats(x), static_cast<const float*>(packed), typed,
+                           with_types(params, x, y), workspace, stream, units_);
     });
   }
   void conv2d_backward_data(const Tensor& dx, const Tensor& dy, const void* packed,
@@ -135,8 +162,8 @@ class CudaBackend final : public Backend {
                             void* workspace) override {
     run(__func__, [&](Stream stream) {
       const Conv2dBackwardEpilogue<float> typed{static_cast<const float*>(epilogue.addend), epilogue.mask};
-      cuda::conv2d_backward_data(floats(dx), floats(dy), static_cast<const float*>(packed), typed, params,
-                                 workspace, stream);
+      cuda::conv2d_backward_data(floats(dx), floats(dy), static_cast<const float*>(packed), typed,
+                                 with_types(params, dx, dy), workspace, stream, units_);
     });
   }
 
@@ -145,15 +172,19 @@ class CudaBackend final : public Backend {
   void batch_norm_forward(const Tensor& y, const Tensor& x, const void* scale, const void* shift) override {
     assert(same_map(x, y));
     run(__func__, [&](Stream stream) {
-      cuda::batch_norm_forward(floats(y), floats(x), static_cast<const float*>(scale),
-                               static_cast<const float*>(shift), batch_norm_params(x, y), stream);
+      stored(y, [&](auto* to) {
+        cuda::batch_norm_forward(to, floats(x), static_cast<const float*>(scale),
+                                 static_cast<const float*>(shift), batch_norm_params(x, y), stream);
+      });
     });
   }
   void batch_norm_backward(const Tensor& dx, const Tensor& dy, const void* scale) override {
     assert(same_map(dx, dy));
     run(__func__, [&](Stream stream) {
-      cuda::batch_norm_backward(floats(dx), floats(dy), static_cast<const float*>(scale),
-                                batch_norm_params(dx, dy), stream);
+      stored(dx, [&](auto* to) {
+        cuda::batch_norm_backward(to, floats(dy), static_cast<const float*>(scale), batch_norm_params(dx, dy),
+                                  stream);
+      });
     });
   }
   void relu_forward(const Tensor& y, uint32_t* mask, const Tensor& x) override {
@@ -170,7 +201,9 @@ class CudaBackend final : public Backend {
   void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) override {
     assert(same_map(y, a) && same_map(y, b));
     run(__func__, [&](Stream stream) {
-      cuda::add_forward(floats(y), floats(a), floats(b), add_params(y, a, b), stream);
+      stored(y, [&](auto* to) {
+        cuda::add_forward(to, floats(a), floats(b), add_params(y, a, b), stream);
+      });
     });
   }
   void copy_channels(const Tensor& y, const Tensor& x) override {
@@ -210,16 +243,21 @@ class CudaBackend final : public Backend {
   void max_pool2d_backward(const Tensor& dx, const Tensor& dy, const uint8_t* position,
                            const Pool2dParams& params) override {
     assert(fits(dy, dx, params));
-    run(__func__,
-        [&](Stream stream) { cuda::max_pool2d_backward(floats(dx), floats(dy), position, params, stream); });
+    run(__func__, [&](Stream stream) {
+      stored(dx, [&](auto* to) { cuda::max_pool2d_backward(to, floats(dy), position, params, stream); });
+    });
   }
   void avg_pool2d_forward(const Tensor& y, const Tensor& x, const Pool2dParams& params) override {
     assert(fits(y, x, params));
-    run(__func__, [&](Stream stream) { cuda::avg_pool2d_forward(floats(y), floats(x), params, stream); });
+    run(__func__, [&](Stream stream) {
+      stored(y, [&](auto* to) { cuda::avg_pool2d_forward(to, floats(x), params, stream); });
+    });
   }
   void avg_pool2d_backward(const Tensor& dx, const Tensor& dy, const Pool2dParams& params) override {
     assert(fits(dy, dx, params));
-    run(__func__, [&](Stream stream) { cuda::avg_pool2d_backward(floats(dx), floats(dy), params, stream); });
+    run(__func__, [&](Stream stream) {
+      stored(dx, [&](auto* to) { cuda::avg_pool2d_backward(to, floats(dy), params, stream); });
+    });
   }
 
   void gather_positions(const Tensor& y, const Tensor& x, const int32_t* positions) override {
@@ -229,7 +267,9 @@ class CudaBackend final : public Backend {
   }
   void scatter_positions(const Tensor& dx, const Tensor& dy, const int32_t* positions) override {
     run(__func__, [&](Stream stream) {
-      cuda::scatter_positions(floats(dx), floats(dy), positions, gather_params(dy, dx), stream);
+      stored(dx, [&](auto* to) {
+        cuda::scatter_positions(to, floats(dy), positions, gather_params(dy, dx), stream);
+      });
     });
   }
 
@@ -251,8 +291,9 @@ class CudaBackend final : public Backend {
                         double temperature) override {
     assert(same_dense(df, ds) && same_dense(df, s));
     run(__func__, [&](Stream stream) {
-      cuda::softmax_backward(floats(df), floats(ds), floats(s), inner, softmax_params(s, temperature),
-                             stream);
+      stored(df, [&](auto* to) {
+        cuda::softmax_backward(to, floats(ds), floats(s), inner, softmax_params(s, temperature), stream);
+      });
     });
   }
   void softmax_channel_forward(const Tensor& s, const Tensor& f, double temperature) override {
@@ -265,13 +306,16 @@ class CudaBackend final : public Backend {
                                 double temperature) override {
     assert(same_dense(df, ds) && same_dense(df, s));
     run(__func__, [&](Stream stream) {
-      cuda::softmax_channel_backward(floats(df), floats(ds), floats(s), softmax_params(s, temperature),
-                                     stream);
+      stored(df, [&](auto* to) {
+        cuda::softmax_channel_backward(to, floats(ds), floats(s), softmax_params(s, temperature), stream);
+      });
     });
   }
   void scale(const Tensor& y, const Tensor& x, double factor) override {
     assert(same_dense(y, x));
-    run(__func__, [&](Stream stream) { cuda::scale(floats(y), floats(x), factor, x.count(), stream); });
+    run(__func__, [&](Stream stream) {
+      stored(y, [&](auto* to) { cuda::scale(to, floats(x), factor, x.count(), stream); });
+    });
   }
   double softmax_entropy(const Tensor& f, double temperature) override {
     run(__func__, [&](Stream stream) {
@@ -286,11 +330,17 @@ class CudaBackend final : public Backend {
     return read_result();
   }
   int64_t gram_workspace_bytes(Shape shape, DType) override {
-    return cuda::gram_workspace_bytes(gram_params(shape));
+    const int64_t bytes = cuda::gram_workspace_bytes(gram_params(shape));
+    if (!cuda::gram_tensor_suits(shape.c, units_)) return bytes;
+    return std::max(bytes, cuda::gram_workspace_bytes(gram_map(shape), units_));
   }
   void gram_forward(double* a, const Tensor& s, void* workspace) override {
     assert(s.dense() && s.count() > 0);
     run(__func__, [&](Stream stream) {
+      if (s.dtype == DType::kTf32 && cuda::gram_tensor_suits(s.shape.c, units_)) {
+        return cuda::gram_forward(a, static_cast<const Tf32*>(s.data), workspace, gram_map(s.shape), units_,
+                                  stream);
+      }
       cuda::gram_forward(a, floats(s), workspace, gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
     });
   }
@@ -301,11 +351,20 @@ class CudaBackend final : public Backend {
     });
   }
   void gram_backward(const Tensor& ds, const Tensor& s, const void* difference, const double* offset,
-                     double factor, bool accumulate, void*) override {
+                     double factor, bool accumulate, void* workspace) override {
     assert(same_dense(ds, s) && ds.data != s.data);
     run(__func__, [&](Stream stream) {
+      const bool tf32 = ds.dtype == DType::kTf32 && s.dtype == DType::kTf32;
+      if (tf32 && cuda::gram_tensor_suits(s.shape.c, units_)) {
+        return cuda::gram_backward(static_cast<Tf32*>(ds.data), static_cast<const Tf32*>(s.data),
+                                   static_cast<const float*>(difference), offset, factor, accumulate,
+                                   workspace, gram_map(s.shape), units_, stream);
+      }
       cuda::gram_backward(floats(ds), floats(s), static_cast<const float*>(difference), offset, factor,
                           accumulate, gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
+      if (ds.dtype == DType::kTf32) {
+        cuda::scale(static_cast<Tf32*>(ds.data), floats(ds), 1, ds.count(), stream);
+      }
     });
   }
   int64_t moments_workspace_bytes(Shape shape, DType) override {
@@ -338,8 +397,9 @@ class CudaBackend final : public Backend {
                              bool accumulate) override {
     assert(same_dense(ds, s) && same_dense(s, target));
     run(__func__, [&](Stream stream) {
-      cuda::content_loss_backward(floats(ds), floats(s), floats(target), factor, accumulate, s.count(),
-                                  stream);
+      stored(ds, [&](auto* to) {
+        cuda::content_loss_backward(to, floats(s), floats(target), factor, accumulate, s.count(), stream);
+      });
     });
   }
   void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) override {
@@ -450,6 +510,15 @@ class CudaBackend final : public Backend {
     });
   }
 
+  static cuda::GramMap gram_map(Shape shape) { return {shape.h, shape.w, shape.c}; }
+
+  /// For x and y on the image's and on the far side.
+  static Conv2dParams with_types(Conv2dParams params, const Tensor& x, const Tensor& y) {
+    params.x_type = x.dtype;
+    params.y_type = y.dtype;
+    return params;
+  }
+
   /// Where a kernel leaves one number for read_result().
   double* result() { return reinterpret_cast<double*>(scratch_ + scratch_bytes_); }
   double read_result() {
@@ -460,6 +529,8 @@ class CudaBackend final : public Backend {
 
   int ordinal_;
   CudaQueue queue_;
+  cuda::TensorUnits units_;
+  Buffer counters_;  // of the units
   std::unique_ptr<CudaLanes> lanes_;  // once they are needed
   Buffer scratch_memory_;
   char* scratch_ = nullptr;

@@ -4,13 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/dtype.h"
+
 namespace swag {
-
-enum class DType : uint8_t { kFloat64, kFloat32, kFloat16, kBFloat16 };
-
-inline int64_t size_of(DType dtype) {
-  return dtype == DType::kFloat64 ? 8 : dtype == DType::kFloat32 ? 4 : 2;
-}
 
 template <typename T>
 struct DTypeOf;
@@ -43,9 +39,10 @@ struct Tensor {
   int64_t pixels() const { return shape.pixels(); }
   int64_t count() const { return shape.count(); }
   bool dense() const { return pitch == shape.c; }
+  /// A map in TF32 is read as floats.
   template <typename T>
   T* as() const {
-    assert(dtype == DTypeOf<T>::value);
+    assert(dtype == DTypeOf<T>::value || (dtype == DType::kTf32 && DTypeOf<T>::value == DType::kFloat32));
     return static_cast<T*>(data);
   }
 };

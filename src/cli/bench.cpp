@@ -28,7 +28,9 @@ struct BenchRequest {
   int size = 512, repeat = 5;
   bool json = false;
 
-  const char* precision() const { return settings.api.precision == SWAG_DOUBLE ? "double" : "single"; }
+  Precision computed_in = Precision::kSingle;  // on the device
+
+  const char* precision() const { return name_of(computed_in); }
   const char* conv() const { return name_of(static_cast<Conv2dAlgorithm>(settings.api.conv)); }
 };
 
@@ -106,12 +108,13 @@ int bench_network_command(const Arguments& arguments) {
       "bench network", "swag bench network [--network NAME] [--size N] [--threads N] [--repeat N] [--json]",
       "Times one evaluation: the image's forward pass, the losses and the pixel gradient, on noise, after "
       "one that is not timed. Style and content are prepared before, the weights are random unless given.");
-  const std::optional<BenchRequest> request = parse_bench(parser, {}, arguments);
+  std::optional<BenchRequest> request = parse_bench(parser, {}, arguments);
   if (!request) return 0;
   const StylizeOptions options = stylize_options(request->settings.options());
   Model model = make_model(request->settings);
   model.graph = graph_for(model.graph, options);
   const auto backend = make_backend(request->settings.device, request->settings.api.threads);
+  request->computed_in = precision_on(*backend, options.wanted_precision());
   report(*request, bench_network(*backend, model, options, request->size, request->repeat));
   return 0;
 }
@@ -174,6 +177,7 @@ void report(const BenchRequest& request, const OpsBench& result) {
     for (const OpLine& line : lines) {
       const Json json = {{"op", line.op},
                          {"shape", line.shape},
+                         {"precision", request.precision()},
                          {"calls", line.calls},
                          {"ms", line.milliseconds / line.calls},
                          {"gb_per_s", line.gigabytes_per_second()},
@@ -211,12 +215,13 @@ int bench_ops_command(const Arguments& arguments) {
       "Times every op of an evaluation and of the optimiser's step after it, where it runs: milliseconds in "
       "an evaluation (the median call times the number of calls), its share, and the bytes and operations "
       "that it must at least move and do per second, against the machine's measured peaks.");
-  const std::optional<BenchRequest> request = parse_bench(parser, {"--optimizer", "--history"}, arguments);
+  std::optional<BenchRequest> request = parse_bench(parser, {"--optimizer", "--history"}, arguments);
   if (!request) return 0;
   const StylizeOptions options = stylize_options(request->settings.options());
   Model model = make_model(request->settings);
   model.graph = graph_for(model.graph, options);
   const auto backend = make_backend(request->settings.device, request->settings.api.threads);
+  request->computed_in = precision_on(*backend, options.wanted_precision());
   report(*request, bench_ops(*backend, model, options, request->size, request->repeat));
   return 0;
 }

@@ -66,6 +66,7 @@ std::optional<DumpRequest> parse_dump(const Arguments& arguments) {
   if (!parser.parse(arguments)) return std::nullopt;
   request.settings.size = "as-is";
   request.settings.api.padding = SWAG_PADDING_ZEROS;  // as the reference has it
+  request.settings.api.precision = SWAG_SINGLE;
   options.apply_to(request.settings);
   expand(request.settings);
   return request;
@@ -96,7 +97,7 @@ std::map<std::string, std::string> metadata(const DumpRequest& request) {
       {"style_weight", text(settings.api.style_weight)},
       {"style_taps", settings.style_layers},
       {"content_tap", settings.content_layers},
-      {"precision", settings.api.precision == SWAG_DOUBLE ? "double" : "single"},
+      {"precision", name_of(static_cast<Precision>(settings.api.precision))},
       {"conv", name_of(static_cast<Conv2dAlgorithm>(settings.api.conv))},
       {"device", settings.device},
   };
@@ -142,7 +143,9 @@ int dump_command(const Arguments& arguments) {
     return dump_objective(place, model, dtype, options.objective, content, styles, blend, image, signs,
                           options.conv);
   };
-  const DType dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
+  if (const std::string note = precision_note(*backend, options.wanted_precision()); !note.empty())
+    notes.push_back(note);
+  const DType dtype = dtype_of(precision_on(*backend, options.wanted_precision()));
   std::optional<Dump> reference;
   if (request->double_signs) {  // devices may not know double precision, so their reference is the CPU's
     reference = evaluate(*make_backend("cpu", api.threads), DType::kFloat64, nullptr);

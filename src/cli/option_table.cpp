@@ -184,12 +184,6 @@ void set_weights(Settings& s, const std::string& text) {
   s.weights_named_by.clear();
 }
 
-void set_precision(Settings& s, const std::string& text) {
-  s.api.precision = one_of(text, {"single", "double"}) == "double" ? SWAG_DOUBLE : SWAG_SINGLE;
-}
-
-Json get_precision(const Settings& s) { return s.api.precision == SWAG_DOUBLE ? "double" : "single"; }
-
 std::vector<Option> picture_options() {
   return {
       word("-s,--size", "N|WxH|orig", kPicture, "Longest side of the output in pixels, or its size",
@@ -309,8 +303,11 @@ std::vector<Option> machine_options() {
                       &Settings::device)),
       of_machine(integer("--threads", kMachine, "Of the CPU; 0: one per core", &swag_options::threads,
                          ranges::kThreads)),
-      {"--precision", "single|double", kMachine, "double is slow and for checks", set_precision,
-       get_precision},
+      choice(
+          "--precision", "auto|single|tf32|double", kMachine,
+          "tf32: convolutions on a GPU's tensor cores; auto: that where the device has it and digits allow, "
+          "else single; double is slow and for checks",
+          &swag_options::precision, parse_precision, name_of),
       choice("--conv", "auto|direct|winograd", kMachine,
              "auto: Winograd's convolution where it is faster; direct takes less memory", &swag_options::conv,
              parse_conv, name_of),

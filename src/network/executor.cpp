@@ -36,13 +36,13 @@ void Executor::bind(const Arena& arena) {
 
 Tensor Executor::tensor(const Place& place, int node) const {
   assert(place.piece >= 0);
-  Tensor whole(arena_->at(place.piece), network_->dtype(), schedule_.shapes[node]);
+  Tensor whole(arena_->at(place.piece), network_->dtype(node), schedule_.shapes[node]);
   whole.pitch = place.pitch;
   return slice(whole, place.channel, schedule_.shapes[node].c);
 }
 
 void Executor::forward(const Tensor& x, const Visit& visit) {
-  assert(x.shape == schedule_.shapes[0] && x.dense() && x.dtype == network_->dtype());
+  assert(x.shape == schedule_.shapes[0] && x.dense() && x.dtype == network_->dtype(0));
   input_ = x;
   for (size_t i = 0; i < network_->steps().size(); ++i) {
     run_forward(static_cast<int>(i));

@@ -56,6 +56,19 @@ void turn_weight(T* turned, const std::vector<float>& weight, const Conv2dLayer&
 
 }  // namespace
 
+namespace {
+
+std::vector<bool> picture_nodes(const Graph& graph) {
+  std::vector<bool> pictures;
+  for (const Node& node : graph.nodes) {
+    pictures.push_back(node.op != Op::kConv2d && std::all_of(node.inputs.begin(), node.inputs.end(),
+                                                             [&](int x) { return pictures[x]; }));
+  }
+  return pictures;
+}
+
+}  // namespace
+
 /// Weights on their way to be packed. One for all layers, large enough for the largest: were they allocated
 /// for each, they would leave holes between the packed ones.
 struct PreparedNetwork::Staging {
@@ -113,6 +126,7 @@ PreparedNetwork::PreparedNetwork(Backend& backend, const Graph& graph, const Wei
       graph_(&graph),
       dtype_(dtype),
       last_(last),
+      pictures_(picture_nodes(graph)),
       steps_(lower(graph, last, options)),
       parameters_(steps_.size()) {
   if (!backend.computes_in(dtype)) {
@@ -121,7 +135,7 @@ PreparedNetwork::PreparedNetwork(Backend& backend, const Graph& graph, const Wei
   int64_t most = 0;
   for (const Step& step : steps_) {
     if (step.op != Op::kConv2d) continue;
-    most = std::max(most, graph.nodes[step.conv].conv.weight_count() * size_of(dtype));
+    most = std::max(most, graph.nodes[step.conv].conv.weight_count() * size_of(arithmetic_of(dtype)));
   }
   Staging staging(backend, most);
   for (size_t i = 0; i < steps_.size(); ++i) {
@@ -159,7 +173,8 @@ void PreparedNetwork::prepare_conv2d(int index, const Weights& weights, bool wit
   } else {
     turn_weight(reinterpret_cast<float*>(staging.host.data()), source, layer, scale);
   }
-  backend_->upload(staging.device.data(), staging.host.data(), layer.weight_count() * size_of(dtype_));
+  backend_->upload(staging.device.data(), staging.host.data(),
+                   layer.weight_count() * size_of(arithmetic_of(dtype_)));
   Parameters& parameters = parameters_[index];
   parameters.bias = upload(bias);
   const auto pack = [&](Conv2dDirection direction, Conv2dAlgorithm& algorithm) {

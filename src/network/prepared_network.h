@@ -37,7 +37,8 @@ std::vector<Step> lower(const Graph& graph, int last, const LoweringOptions& opt
 
 class PreparedNetwork {
  public:
-  /// `last`: the deepest node that will be wanted. Throws Error(kMemory).
+  /// `dtype`: of maps and their gradients; pixels and parameters have that which it is computed in. `last`:
+  /// the deepest node that will be wanted. Throws Error(kMemory).
   PreparedNetwork(Backend& backend, const Graph& graph, const Weights& weights, DType dtype, int last,
                   bool with_backward, const LoweringOptions& options = {});
 
@@ -51,7 +52,9 @@ class PreparedNetwork {
 
   Backend& backend() const { return *backend_; }
   const Graph& graph() const { return *graph_; }
-  DType dtype() const { return dtype_; }
+  /// What a node's map and its gradient are stored as: `dtype` behind the first convolution, before it what
+  /// that is computed in.
+  DType dtype(int node) const { return pictures_[node] ? arithmetic_of(dtype_) : dtype_; }
   int last() const { return last_; }
   const std::vector<Step>& steps() const { return steps_; }
   const Parameters& parameters(int step) const { return parameters_[step]; }
@@ -67,6 +70,7 @@ class PreparedNetwork {
   const Graph* graph_;
   DType dtype_;
   int last_;
+  std::vector<bool> pictures_;  // by node: no convolution comes before it
   std::vector<Step> steps_;
   std::vector<Parameters> parameters_;
 };

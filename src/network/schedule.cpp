@@ -32,7 +32,7 @@ class Scheduler {
   void plan_identity(int from, int to, bool may_take, int time, int64_t channel = 0);
   void start_gradient(int node, int time);
   int backward_time(int step) const { return 2 * static_cast<int>(network_.steps().size()) - 1 - step; }
-  int64_t bytes_of(int node) const { return made_.shapes[node].count() * size_of(network_.dtype()); }
+  int64_t bytes_of(int node) const { return made_.shapes[node].count() * size_of(network_.dtype(node)); }
 
   const PreparedNetwork& network_;
   const std::vector<int>& taps_;
@@ -91,7 +91,6 @@ void Scheduler::plan_value(int node, int time) {
 }
 
 void Scheduler::plan_forward(bool with_backward) {
-  const DType dtype = network_.dtype();
   Backend& backend = network_.backend();
   int64_t workspace = 0;
   const int steps = static_cast<int>(network_.steps().size());
@@ -107,7 +106,7 @@ void Scheduler::plan_forward(bool with_backward) {
         if (direction == Conv2dDirection::kBackwardData && !with_backward) continue;
         workspace = std::max(
             workspace, backend.conv2d_workspace_bytes(conv2d_params(network_, made_.shapes, step, direction),
-                                                      direction, dtype));
+                                                      direction, network_.dtype(step.y)));
       }
     }
     if (!with_backward) continue;

@@ -60,7 +60,8 @@ void Evaluation::plan(Shape image) {
   for (size_t i = 0; i < nodes.size(); ++i) {
     const int tap = static_cast<int>(i);
     shapes.push_back(visible_.seen(tap, executor_->shape(nodes[i])));
-    if (visible_.hides(tap)) gathered = std::max(gathered, shapes[i].count() * size_of(network_->dtype()));
+    if (visible_.hides(tap))
+      gathered = std::max(gathered, shapes[i].count() * size_of(network_->dtype(nodes[i])));
   }
   objective_.plan(plan, shapes);
   if (gathered > 0) {

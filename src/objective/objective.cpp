@@ -147,7 +147,7 @@ void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) 
   if (smoothed) {
     s = smooth_again(*backend_, tap.smoothing, f, arena_->at(smooth_scratch_),
                      arena_->at<SoftmaxStatistics>(state.statistics));
-    if (accumulate) ds = Tensor(arena_->at(seed_scratch_), dtype_, f.shape);
+    ds = Tensor(accumulate ? arena_->at(seed_scratch_) : df.data, dtype_, f.shape);
   }
   bool written = accumulate && !smoothed;
   SoftmaxInner inner;  // <ds, S>, from what the losses have summed up
@@ -162,7 +162,7 @@ void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) 
     inner.factor[1] = state.content.backward(ds, s, options_.content_weight * content_factor(t), written);
   }
   if (!smoothed) return;
-  smooth_backward(*backend_, tap.smoothing, ds, s, inner);
+  smooth_backward(*backend_, tap.smoothing, accumulate ? ds : df, ds, s, inner);
   if (accumulate) backend_->add_forward(df, df, ds);
 }
 

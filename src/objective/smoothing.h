@@ -23,10 +23,10 @@ Tensor smooth_forward(Backend& backend, const TapSmoothing& smoothing, const Ten
 Tensor smooth_again(Backend& backend, const TapSmoothing& smoothing, const Tensor& f, void* memory,
                     SoftmaxStatistics* statistics);
 
-/// ds, the gradient with respect to S, becomes the one with respect to F. `inner` is <ds, S>, for the softmax
-/// over the layer.
-void smooth_backward(Backend& backend, const TapSmoothing& smoothing, const Tensor& ds, const Tensor& s,
-                     const SoftmaxInner& inner);
+/// From ds, the gradient with respect to S, df, the one with respect to F; in the same memory if they have
+/// it. `inner` is <ds, S>, for the softmax over the layer.
+void smooth_backward(Backend& backend, const TapSmoothing& smoothing, const Tensor& df, const Tensor& ds,
+                     const Tensor& s, const SoftmaxInner& inner);
 
 /// The T at which the mean over the maps of the normalised entropy of softmax(F / T) is `target`; 0 for flat
 /// maps.

@@ -32,10 +32,11 @@ int64_t peak_resident_bytes() {
 /// A network, its objective on noise, and where an evaluation is asked for.
 struct Subject {
   Subject(Backend& backend, const Model& model, const StylizeOptions& options, int size)
-      : dtype(options.double_precision ? DType::kFloat64 : DType::kFloat32),
+      : maps(dtype_of(precision_on(backend, options.wanted_precision()))),
+        dtype(arithmetic_of(maps)),
         x(noise(backend, dtype, size, 1)),
         objective(backend, model.graph, dtype, options.objective),
-        network(backend, model.graph, model.weights, dtype, objective.deepest(), true,
+        network(backend, model.graph, model.weights, maps, objective.deepest(), true,
                 LoweringOptions::with(options.conv)) {
     const OwnedTensor content = noise(backend, dtype, size, 2), style = noise(backend, dtype, size, 3);
     Targets targets;
@@ -44,7 +45,7 @@ struct Subject {
     targets.blend = {1.0};
     evaluation = std::make_unique<Evaluation>(network, std::move(objective), targets);
   }
-  DType dtype;
+  DType maps, dtype;  // dtype: of pixels
   OwnedTensor x;
   Objective objective;
   PreparedNetwork network;

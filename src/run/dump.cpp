@@ -57,21 +57,22 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
   const Graph& graph = model.graph;
   std::vector<int> trunk;
   for (const std::string& tap : graph.trunk_taps) trunk.push_back(graph.tap_node(tap));
-  Objective objective(backend, graph, dtype, options);
+  const DType pixels = arithmetic_of(dtype);
+  Objective objective(backend, graph, pixels, options);
   const LoweringOptions lowering = LoweringOptions::with(conv);
   const PreparedNetwork network(backend, graph, model.weights, dtype, objective.deepest(), true, lowering);
   std::optional<PreparedNetwork> deeper;
   if (trunk.back() > network.last())
     deeper.emplace(backend, graph, model.weights, dtype, trunk.back(), false, lowering);
 
-  const OwnedTensor x = normalized_pixels(backend, dtype, image),
-                    x_content = normalized_pixels(backend, dtype, content);
+  const OwnedTensor x = normalized_pixels(backend, pixels, image),
+                    x_content = normalized_pixels(backend, pixels, content);
   std::vector<OwnedTensor> x_styles;
   Targets targets;
   targets.content = x_content.tensor;
   targets.content_alpha = content.alpha;
   for (const Image& style : styles) {
-    x_styles.push_back(normalized_pixels(backend, dtype, style));
+    x_styles.push_back(normalized_pixels(backend, pixels, style));
     targets.styles.push_back(x_styles.back().tensor);
     targets.style_alphas.push_back(style.alpha);
   }

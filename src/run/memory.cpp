@@ -38,8 +38,8 @@ class Needs {
       : network_(network),
         backend_(network.backend()),
         options_(options),
-        objective_(backend_, network.graph(), network.dtype(), options.objective),
-        element_(size_of(network.dtype())),
+        objective_(backend_, network.graph(), network.dtype(0), options.objective),
+        element_(size_of(network.dtype(0))),
         alpha_(alpha) {}
 
   int64_t of_styles(const std::vector<Size>& sizes) const;
@@ -107,7 +107,7 @@ int64_t Needs::of_content(Size size) const {
 }
 
 int64_t Needs::of_evaluation(Size size) const {
-  Objective objective = Objective(backend_, network_.graph(), network_.dtype(), options_.objective);
+  Objective objective = Objective(backend_, network_.graph(), network_.dtype(0), options_.objective);
   ArenaPlan plan;
   const Executor executor(network_, size.h, size.w, objective.nodes(), true, plan);
   std::vector<Shape> shapes;
@@ -116,7 +116,7 @@ int64_t Needs::of_evaluation(Size size) const {
   const int64_t output = int64_t{size.h} * size.w * kOutputPixel;
   return plan.place() + 2 * gathered_bytes(shapes) + objective.style_target_bytes(shapes) +
          content_bytes(shapes) + output +
-         optimizer_bytes(optimizer_options(options_), backend_, network_.dtype(), {size.h, size.w, 3});
+         optimizer_bytes(optimizer_options(options_), backend_, network_.dtype(0), {size.h, size.w, 3});
 }
 
 std::vector<Size> style_sizes(const StylizeOptions& options, Size output, const std::vector<Image>& styles) {

@@ -42,7 +42,7 @@ Preset trained_preset() {
       "what default takes of a VGG with trained weights: Wasserstein distances, above all of the "
       "shallow layers";
   StylizeOptions& options = preset.options;
-  options.iterations = 48;
+  options.iterations = 45;
   ObjectiveOptions& objective = options.objective;
   objective.style_loss = StyleLossKind::kWasserstein;
   objective.style_weight = 200;

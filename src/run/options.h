@@ -9,6 +9,7 @@
 #include "src/image/fit.h"
 #include "src/image/resize.h"  // SizeRule, Resample
 #include "src/objective/options.h"
+#include "src/run/precision.h"
 #include "src/support/parse.h"  // Range
 
 namespace swag {
@@ -50,9 +51,15 @@ struct StylizeOptions {
   double scale_factor = 2;  // the size of one relative to the one before, > 1
   int min_scale = 96;       // longest side of the first in pixels: on less the content is lost
   uint64_t seed = 0;
-  bool double_precision = false;
+  Precision precision = Precision::kAuto;
   Padding padding = Padding::kZeros;              // of the first convolution
   Conv2dAlgorithm conv = Conv2dAlgorithm::kAuto;  // of layers that have a choice, see docs/cpu.md
+
+  /// Of a softmax at a given temperature TF32 has too few digits: docs/objective.md.
+  Precision wanted_precision() const {
+    const bool sharp = objective.smoothing == Smoothing::kSoftmax && objective.temperature > 0;
+    return precision == Precision::kAuto && sharp ? Precision::kSingle : precision;
+  }
 
   /// Throws Error(kUsage) naming the option, its value and what is allowed.
   void validate() const;

@@ -52,7 +52,7 @@ struct Stylizer::State {
   std::vector<Image> styles;
   std::vector<double> blend;
   std::vector<Size> sizes;
-  DType dtype = DType::kFloat32;
+  DType dtype = DType::kFloat32;  // of pixels
 
   std::unique_ptr<PreparedNetwork> network;
   // Of the scale that runs; both null when the next one could not be prepared.
@@ -109,7 +109,11 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   s.options = options;
   s.callbacks = callbacks;
   s.styles = std::move(styles);
-  s.dtype = options.double_precision ? DType::kFloat64 : DType::kFloat32;
+  const DType maps = dtype_of(precision_on(*s.backend, options.wanted_precision()));
+  s.dtype = arithmetic_of(maps);
+  if (const std::string note = precision_note(*s.backend, options.wanted_precision()); !note.empty()) {
+    s.log(LogLevel::kWarning, note);
+  }
   if (s.styles.empty()) throw Error(Status::kUsage, "a style image is needed");
   if ((options.init == Init::kImage) != (init_image != nullptr)) {
     throw Error(Status::kUsage, "--init image and an initial image go together");
@@ -124,7 +128,7 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   const int last = s.objective().deepest();
   check_images(s.graph, last, options, s.content, s.styles);
   s.sizes = usable_scales(s.graph, last, options, s.content, s.styles);
-  s.network = std::make_unique<PreparedNetwork>(*s.backend, s.graph, s.model->weights, s.dtype, last, true,
+  s.network = std::make_unique<PreparedNetwork>(*s.backend, s.graph, s.model->weights, maps, last, true,
                                                 LoweringOptions::with(options.conv));
   check_memory(*s.network, options, s.sizes.back(), s.content, s.styles);
   s.progress.scales = static_cast<int>(s.sizes.size());

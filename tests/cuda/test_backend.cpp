@@ -2,7 +2,9 @@
 // with the backend for a GPU or with the one for the emulator.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -75,6 +77,104 @@ TEST_CASE("a device that is not there is an error, and double precision is for t
   CHECK(!backend->computes_in(DType::kFloat64));
 }
 
+namespace {
+
+/// To 10 bits of fraction, ties away from zero.
+float rounded_to_tf32(float value) {
+  int exponent = 0;
+  const double fraction = std::frexp(static_cast<double>(value), &exponent);  // in [1/2, 1)
+  return static_cast<float>(std::ldexp(std::round(std::ldexp(fraction, 11)), exponent - 11));
+}
+
+/// What an op leaves in a map that is stored as `dtype`, and that held noise before.
+template <typename Op>
+std::vector<double> left_in(Backend& backend, DType dtype, Shape shape, const Op& op) {
+  const OwnedTensor y = test::tensor_of(backend, shape, test::random_vector<float>(shape.count(), 9));
+  Tensor map = y.tensor;
+  map.dtype = dtype;
+  op(map);
+  return download_values(backend, map);
+}
+
+}  // namespace
+
+TEST_CASE("every op of the CUDA backend that computes a map in TF32 rounds it, once") {
+  REQUIRE_BACKEND(backend);
+  if (!backend->computes_in(DType::kTf32)) return;
+  for (const int c : {8, 37}) {
+    CAPTURE(c);
+    const Shape shape{6, 7, c}, some{1, 5, c};
+    const auto noise = [&](Shape of, uint64_t seed, double low = -1) {
+      return test::tensor_of(*backend, of, test::random_vector<float>(of.count(), seed, low, 1));
+    };
+    const OwnedTensor a = noise(shape, 1), b = noise(shape, 2), picked = noise(some, 4),
+                      scale = noise({1, 1, c}, 5), shift = noise({1, 1, c}, 6), square = noise({1, c, c}, 7);
+    const Buffer positions = uploaded(*backend, std::vector<int32_t>{0, 3, 11, 40, 41});
+    const Buffer sum = uploaded(*backend, std::vector<double>{0.25});
+    Pool2dParams pool;
+    pool.h = 6, pool.w = 7, pool.c = c;
+    pool.x_pitch = pool.y_pitch = c;
+    pool.kh = pool.kw = 3;  // windows overlap
+    pool.pad_h = pool.pad_w = 1;
+    Pool2dParams pooled = pool;  // whose output has the shape of the others
+    pooled.stride_h = pooled.stride_w = 1;
+    SoftmaxInner inner;
+    inner.value[0] = static_cast<const double*>(sum.data());
+    inner.factor[0] = 0.7;
+    REQUIRE((pool.h_out() == 3 && pool.w_out() == 4));
+    const OwnedTensor narrow = noise({3, 4, c}, 8);
+    const Buffer narrow_maxima = uploaded(*backend, std::vector<uint8_t>(narrow.tensor.count(), 4));
+    const std::map<std::string, std::function<void(const Tensor&)>> ops = {
+        {"batch_norm_forward",
+         [&](const Tensor& y) {
+           backend->batch_norm_forward(y, a.tensor, scale.tensor.data, shift.tensor.data);
+         }},
+        {"batch_norm_backward",
+         [&](const Tensor& y) { backend->batch_norm_backward(y, a.tensor, scale.tensor.data); }},
+        {"add_forward", [&](const Tensor& y) { backend->add_forward(y, y, b.tensor); }},
+        {"max_pool2d_backward",
+         [&](const Tensor& y) {
+           backend->max_pool2d_backward(y, narrow.tensor, static_cast<const uint8_t*>(narrow_maxima.data()),
+                                        pool);
+         }},
+        {"avg_pool2d_forward", [&](const Tensor& y) { backend->avg_pool2d_forward(y, a.tensor, pooled); }},
+        {"avg_pool2d_backward",
+         [&](const Tensor& y) { backend->avg_pool2d_backward(y, narrow.tensor, pool); }},
+        {"scatter_positions",
+         [&](const Tensor& y) {
+           backend->scatter_positions(y, picked.tensor, static_cast<const int32_t*>(positions.data()));
+         }},
+        {"softmax_backward",
+         [&](const Tensor& y) { backend->softmax_backward(y, a.tensor, b.tensor, inner, 0.5); }},
+        {"softmax_channel_backward",
+         [&](const Tensor& y) { backend->softmax_channel_backward(y, a.tensor, b.tensor, 0.5); }},
+        {"scale", [&](const Tensor& y) { backend->scale(y, a.tensor, 0.3); }},
+        {"gram_backward",
+         [&](const Tensor& y) {
+           backend->gram_backward(y, a.tensor, square.tensor.data, nullptr, 0.1, true, nullptr);
+         }},
+        {"content_loss_backward",
+         [&](const Tensor& y) { backend->content_loss_backward(y, a.tensor, b.tensor, 0.1, true); }}};
+    for (const auto& named : ops) {
+      const std::string& name = named.first;
+      CAPTURE(name);
+      std::vector<double> expected = left_in(*backend, DType::kFloat32, shape, named.second);
+      const std::vector<double> exact = expected;
+      for (double& value : expected) value = static_cast<double>(rounded_to_tf32(static_cast<float>(value)));
+      std::vector<double> found = left_in(*backend, DType::kTf32, shape, named.second);
+      if (name == "scatter_positions") {  // writes some positions alone
+        for (size_t i = 0; i < found.size(); ++i) {
+          const size_t pixel = i / static_cast<size_t>(c);
+          const bool written = pixel == 0 || pixel == 3 || pixel == 11 || pixel >= 40;
+          if (!written) expected[i] = exact[i];
+        }
+      }
+      CHECK(found == expected);
+      CHECK(found != exact);
+    }
+  }
+}
+
 TEST_CASE("two CUDA backends compute side by side") {
   REQUIRE_BACKEND(first);
   REQUIRE_BACKEND(second);
@@ -102,6 +202,26 @@ TEST_CASE("on CUDA losses, statistics and gradient agree with PyTorch's float64"
     std::printf("\n");
   }
   CHECK(networks.size() == 2);
+}
+
+TEST_CASE("in TF32 losses, statistics and gradient agree with PyTorch's float64 as far as 10 bits go") {
+  REQUIRE_BACKEND(backend);
+  if (!backend->computes_in(DType::kTf32)) return;
+  const std::unique_ptr<Backend> cpu = make_cpu_backend(0);
+  int compared = 0;
+  for (const Golden& golden : Golden::all()) {
+    if (golden.name() != "vgg19_none_T1_balanced" && golden.name() != "resnet50_none_T1_paper") continue;
+    CAPTURE(golden.name());
+    ++compared;
+    const Dump exact = golden.run(*cpu, DType::kFloat64, nullptr);
+    const Golden::Errors imposed =
+        golden.compare(golden.run(*backend, DType::kTf32, &exact.signs), test::kTf32Tolerances);
+    const Golden::Errors free =
+        golden.compare(golden.run(*backend, DType::kTf32, nullptr), test::kFreeTf32Tolerances);
+    std::printf("%-36s losses %.1e, statistics %.1e, gradient %.1e, with its own signs %.1e\n",
+                golden.name().c_str(), imposed.losses, imposed.statistics, imposed.gradient, free.gradient);
+  }
+  CHECK((compared == 2 || std::getenv("SWAG_GOLDEN")));
 }
 
 namespace {

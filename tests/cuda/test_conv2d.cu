@@ -2,26 +2,35 @@
 #include <cstdint>
 #include <limits>
 
-#include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/plan_cuda.h"
-#include "kernels/mask.h"
-#include "tests/kernels/conv2d/cases.h"
-#include "tests/cuda/device_buffer.h"
+#include "tests/cuda/conv2d_harness.h"
 
 namespace swag {
 namespace {
 
+using test::backward_parts;
+using test::channels;
+using test::check_mask;
 using test::Conv2dCase;
-using test::DeviceBuffer;
+using test::count;
+using test::Doubles;
+using test::finished;
+using test::Floats;
+using test::forward_parts;
+using test::kBackward;
+using test::kForward;
+using test::naive;
+using test::params_of;
+using test::Parts;
+using test::pixels;
 using test::random_vector;
 using test::relative_l2;
+using test::Result;
+using test::run;
+using test::run_cpu;
 using test::same_bytes;
 using test::worst_element;
-using Floats = std::vector<float>;
-using Doubles = std::vector<double>;
 
-constexpr auto kForward = Conv2dDirection::kForward;
-constexpr auto kBackward = Conv2dDirection::kBackwardData;
 constexpr double kTolerance = 1e-6;
 
 /// The shared cases, and those that reach what only the CUDA twin has.
@@ -42,174 +51,9 @@ std::vector<Conv2dCase> cases() {
   return all;
 }
 
-int64_t channels(const Conv2dParams& p, bool x) { return x ? p.layer.c_in : p.layer.c_out; }
-int64_t pixels(const Conv2dParams& p, bool x) {
-  return x ? int64_t{p.h} * p.w : int64_t{p.h_out()} * p.w_out();
-}
-int64_t pitch(const Conv2dParams& p, bool x) { return x ? p.x_pitch : p.y_pitch; }
-int64_t count(const Conv2dParams& p, bool x) { return pixels(p, x) * channels(p, x); }
-
-/// Dense to pitched, with NaN between the pixels, and back; what lies between must still be NaN.
-Floats spread(const Floats& dense, const Conv2dParams& p, bool x) {
-  Floats wide(static_cast<size_t>(pixels(p, x) * pitch(p, x)), std::numeric_limits<float>::quiet_NaN());
-  for (int64_t i = 0; i < count(p, x); ++i) {
-    wide[i / channels(p, x) * pitch(p, x) + i % channels(p, x)] = dense[i];
-  }
-  return wide;
-}
-Floats gathered(const Floats& wide, const Conv2dParams& p, bool x) {
-  Floats dense;
-  int64_t touched = 0;
-  for (size_t i = 0; i < wide.size(); ++i) {
-    if (static_cast<int64_t>(i) % pitch(p, x) < channels(p, x)) {
-      dense.push_back(wide[i]);
-    } else {
-      touched += !std::isnan(wide[i]);
-    }
-  }
-  CHECK(touched == 0);
-  return dense;
-}
-
-/// The definition, in double: forward from x, or backward from dy.
-Doubles naive(const Floats& from, const Floats& weight, const Conv2dParams& p, bool forward) {
-  const Conv2dLayer& l = p.layer;
-  Doubles to(static_cast<size_t>(count(p, !forward)));
-  for (int tap = 0; tap < l.kh * l.kw; ++tap) {
-    for (int64_t out = 0; out < pixels(p, false); ++out) {
-      const int64_t u = out / p.w_out() * l.stride_h + tap / l.kw - l.pad_h;
-      const int64_t v = out % p.w_out() * l.stride_w + tap % l.kw - l.pad_w;
-      if (u < 0 || u >= p.h || v < 0 || v >= p.w) continue;
-      const int64_t x_at = (u * p.w + v) * l.c_in, y_at = out * l.c_out;
-      for (int o = 0; o < l.c_out; ++o) {
-        const float* w = &weight[(int64_t{o} * l.kh * l.kw + tap) * l.c_in];
-        for (int c = 0; c < l.c_in; ++c) {
-          if (forward) {
-            to[y_at + o] += double{from[x_at + c]} * w[c];
-          } else {
-            to[x_at + c] += double{from[y_at + o]} * w[c];
-          }
-        }
-      }
-    }
-  }
-  return to;
-}
-
-/// What a run adds to the sum, on the host; empty vectors are left out.
-struct Parts {
-  Floats bias, addend;  // the addend is dense: the residual, or other gradients
-  bool relu = false, mask_out = false, in_place = false;
-  std::vector<uint32_t> mask_in;
-};
-
-struct Result {
-  Floats values;
-  std::vector<uint32_t> mask;
-};
-
-/// Packs and runs on the device, with guards around everything. `shift`: elements that x, y and the rest lie
-/// off an aligned address.
-Result run(const Floats& input, const Floats& weight, const Parts& parts, const Conv2dParams& p, bool forward,
-           int shift = 0) {
-  const Conv2dDirection direction = forward ? kForward : kBackward;
-  const bool x = !forward;  // is written
-  DeviceBuffer<float> from(spread(input, p, forward), shift);
-  DeviceBuffer<float> to(pixels(p, x) * pitch(p, x), shift), original(weight);
-  DeviceBuffer<float> packed(cuda::conv2d_packed_count(p.layer, p.algorithm, direction));
-  DeviceBuffer<float> bias(parts.bias, shift);
-  DeviceBuffer<uint32_t> mask_in(parts.mask_in), mask_out(pixels(p, x) * mask_words(channels(p, x)));
-  test::Workspace workspace(cuda::conv2d_workspace_bytes(p, direction));
-  const Floats addition = parts.addend.empty() ? Floats() : spread(parts.addend, p, x);
-  DeviceBuffer<float> other(parts.in_place ? Floats() : addition, shift);
-  if (parts.in_place) to.upload(addition);
-  const float* addend = parts.addend.empty() ? nullptr : parts.in_place ? to.data() : other.data();
-
-  cuda::conv2d_pack(packed.data(), original.data(), p.layer, p.algorithm, direction, Stream{});
-  if (forward) {
-    Conv2dForwardEpilogue<float> e;
-    e.bias = parts.bias.empty() ? nullptr : bias.data();
-    e.residual = addend;
-    e.relu = parts.relu;
-    e.mask = parts.mask_out ? mask_out.data() : nullptr;
-    cuda::conv2d_forward(to.data(), from.data(), packed.data(), e, p, workspace.data(), Stream{});
-  } else {
-    Conv2dBackwardEpilogue<float> e;
-    e.addend = addend;
-    e.mask = parts.mask_in.empty() ? nullptr : mask_in.data();
-    cuda::conv2d_backward_data(to.data(), from.data(), packed.data(), e, p, workspace.data(), Stream{});
-  }
-  CHECK((packed.intact() && workspace.intact() && to.intact() && mask_out.intact()));
-  return {gathered(to.values(), p, x), parts.mask_out ? mask_out.values() : std::vector<uint32_t>()};
-}
-
-/// The CPU twin's result without an epilogue.
-Floats run_cpu(const Floats& input, const Floats& weight, Conv2dParams p, bool forward) {
-  const Conv2dDirection direction = forward ? kForward : kBackward;
-  p.algorithm = Conv2dAlgorithm::kDirect;
-  const bool x = !forward;
-  const Floats from = spread(input, p, forward);
-  Floats to(static_cast<size_t>(pixels(p, x) * pitch(p, x)), std::numeric_limits<float>::quiet_NaN());
-  test::GuardedBuffer<float> packed(cpu::conv2d_packed_count<float>(p.layer, p.algorithm, direction));
-  test::GuardedBuffer<char> workspace(cpu::conv2d_workspace_bytes<float>(p, direction, Stream{}));
-  cpu::conv2d_pack(packed.data(), weight.data(), p.layer, p.algorithm, direction, Stream{});
-  if (forward) {
-    cpu::conv2d_forward<float>(to.data(), from.data(), packed.data(), {}, p, workspace.data(), Stream{});
-  } else {
-    cpu::conv2d_backward_data<float>(to.data(), from.data(), packed.data(), {}, p, workspace.data(),
-                                     Stream{});
-  }
-  return gathered(to, p, x);
-}
-
-/// The epilogue, in double.
-Doubles finished(Doubles values, const Parts& parts, int64_t c) {
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto at = static_cast<int64_t>(i);
-    if (!parts.bias.empty()) values[i] += parts.bias[at % c];
-    if (!parts.addend.empty()) values[i] += parts.addend[i];
-    if (parts.relu && values[i] < 0) values[i] = 0;
-    if (!parts.mask_in.empty() && !mask_bit(parts.mask_in.data(), at / c, static_cast<int>(c), at % c)) {
-      values[i] = 0;
-    }
-  }
-  return values;
-}
-
 void check_close(const Floats& actual, const Doubles& expected) {
   CHECK_FALSE(!(relative_l2(actual, expected) <= kTolerance));
   CHECK_FALSE(!(worst_element(actual, expected) <= 4 * kTolerance));
-}
-
-/// Bits are those of the values, and bits of channels that do not exist are 0.
-void check_mask(const Result& result, int64_t c) {
-  std::vector<uint32_t> expected(result.mask.size());
-  for (size_t i = 0; i < result.values.size(); ++i) {
-    const auto pixel = static_cast<int64_t>(i) / c, channel = static_cast<int64_t>(i) % c;
-    const uint32_t bit = result.values[i] > 0 ? 1u : 0u;
-    expected[pixel * mask_words(static_cast<int>(c)) + channel / 32] |= bit << (channel % 32);
-  }
-  CHECK(result.mask == expected);
-}
-
-Parts forward_parts(const Conv2dParams& p, int combination) {
-  Parts parts;
-  if (combination & 1) parts.bias = random_vector<float>(p.layer.c_out, 4);
-  if (combination & 2) parts.addend = random_vector<float>(count(p, false), 5);
-  parts.relu = combination & 4;
-  parts.mask_out = combination & 8;
-  return parts;
-}
-
-Parts backward_parts(const Conv2dParams& p, int combination) {
-  Parts parts;
-  if (combination & 1) parts.addend = random_vector<float>(count(p, true), 6);
-  if (combination & 2) {
-    test::Random random(7);
-    parts.mask_in.resize(static_cast<size_t>(pixels(p, true) * mask_words(p.layer.c_in)));
-    for (uint32_t& word : parts.mask_in) word = static_cast<uint32_t>(random.bits());
-  }
-  return parts;
 }
 
 /// Both directions of a shape, bare and with the whole epilogue, against the definition and the CPU.
@@ -235,10 +79,6 @@ void check_case(const Conv2dCase& shape, Conv2dAlgorithm algorithm) {
     CHECK(same_bytes(again.values, full.values));
     CHECK(again.mask == full.mask);
   }
-}
-
-Conv2dParams params_of(const Conv2dLayer& layer, int h, int w) {
-  return Conv2dCase{"", layer, h, w, 0, 0}.params();
 }
 
 }  // namespace

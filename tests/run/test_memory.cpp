@@ -83,13 +83,13 @@ std::vector<Case> cases() {
   all.back().options.objective.smoothing = Smoothing::kSoftmax;
   all.back().options.objective.temperature = 0;
   all.push_back({"double precision", one_step(320, "relu2_1"), 1});
-  all.back().options.double_precision = true;
+  all.back().options.precision = Precision::kDouble;
   return all;
 }
 
 int64_t predicted(const Case& given, const Model& model, const Image& content) {
   const auto backend = make_cpu_backend(2);
-  const DType dtype = given.options.double_precision ? DType::kFloat64 : DType::kFloat32;
+  const DType dtype = dtype_of(precision_on(*backend, given.options.precision));
   const int last = Objective(*backend, model.graph, dtype, given.options.objective).deepest();
   const PreparedNetwork network(*backend, model.graph, model.weights, dtype, last, true, {});
   const Size output = scale_sizes(given.options, {content.h, content.w}).back();

@@ -52,6 +52,28 @@ TEST_CASE("numbers are read whole, finite and within their range, or refused wit
   CHECK(mentions(complaint([] { parse_seed("-1"); }), "is not a whole number"));
 }
 
+TEST_CASE(
+    "auto is TF32 but for a softmax at a given temperature, and single where there are no tensor cores") {
+  StylizeOptions options;
+  CHECK(options.precision == Precision::kAuto);
+  const auto wanted = [&](Smoothing smoothing, double temperature) {
+    options.objective.smoothing = smoothing;
+    options.objective.temperature = temperature;
+    return options.wanted_precision();
+  };
+  CHECK(wanted(Smoothing::kNone, 1) == Precision::kAuto);
+  CHECK(wanted(Smoothing::kSoftmax, 1) == Precision::kSingle);
+  CHECK(wanted(Smoothing::kSoftmax, 0) == Precision::kAuto);
+  options.precision = Precision::kTf32;
+  CHECK(wanted(Smoothing::kSoftmax, 1) == Precision::kTf32);
+  const auto cpu = make_cpu_backend(1);
+  CHECK(precision_on(*cpu, Precision::kAuto) == Precision::kSingle);
+  CHECK(precision_on(*cpu, Precision::kTf32) == Precision::kSingle);
+  CHECK(precision_on(*cpu, Precision::kDouble) == Precision::kDouble);
+  CHECK(precision_note(*cpu, Precision::kAuto).empty());
+  CHECK(precision_note(*cpu, Precision::kTf32).find("--precision tf32") == 0);
+}
+
 TEST_CASE("a range knows whether its ends belong to it") {
   const Range open{0, 1, true, true}, half_open{0, 16, true};
   CHECK_FALSE(open.contains(0));

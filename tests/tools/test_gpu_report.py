@@ -16,6 +16,7 @@ LINES = [
     {"machine": {"date": "2026-01-02", "device": "cuda", "commit": "0123456789abcdef", "changed": True, "nvcc": "", "torch": "2.9",
                  "cudnn": "9.1", "gpu": {"name": "Some GPU", "driver_version": "580"}}},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "gram", "ms_median": 10.0},
+    {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "gram", "precision": "tf32", "ms_median": 2.5},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "wasserstein", "ms_median": 11.0},
     {"part": "pytorch_vgg19", "network": "vgg19", "size": 512, "style_loss": "gram", "ms_median": 12.0},
     {"part": "pytorch_vgg19", "network": "vgg19", "size": 512, "variant": "channels_last+half", "way": "graph", "ms_median": 5.5},
@@ -43,12 +44,13 @@ class Report(unittest.TestCase):
     def test_every_figure_has_its_row(self):
         text = self.report("".join(json.dumps(line) + "\n" for line in LINES) + '{"part": "run_vgg19", "cut of')
         for row in ("Some GPU, driver 580, 2026-01-02, commit 0123456789ab with changes; PyTorch 2.9, cuDNN 9.1.",
-                    "| vgg19 | 512 | swag | 11.000 | 10.6 | 1.00 |",  # the median of both
-                    "| vgg19 | 512 | swag, wasserstein | 11.000 |  |  |",
-                    "| vgg19 | 512 | PyTorch, channels last, half, graph | 5.500 |  | 0.50 |",
+                    "| vgg19 | 512 | swag, single | 11.000 | 10.6 | 4.40 |",  # the median of both
+                    "| vgg19 | 512 | swag, tf32 | 2.500 | 2.2 | 1.00 |",
+                    "| vgg19 | 512 | swag, single, wasserstein | 11.000 |  |  |",
+                    "| vgg19 | 512 | PyTorch, channels last, half, graph | 5.500 |  | 2.20 |",
                     "| vgg19 | 512 | PyTorch 2.9, half | 4.000 | 2.000 | 0.50 |",
                     "| copy | 2988 | GB/s |",
-                    "| vgg19 | 2.0 | 2.02 | 1.0100 |",
+                    "| vgg19 | single | 2.0 | 2.02 | 1.0100 |",
                     "| tests | passed | 29 s |",
                     "| pytorch_vgg19 | plain | out of memory |"):
             self.assertIn(row, text.splitlines())

@@ -1,10 +1,11 @@
 // Counts what the CUDA kernels of whole evaluations move: every op of the networks named, at every shape that
 // it has there, once. For tools/kernel_report.py.
 //
-//   kernel_counts counts.json vgg19:64 resnet50:64
+//   kernel_counts counts.json vgg19:64 resnet50:64:tf32
 #include <cstdio>
 #include <cstdlib>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -27,7 +28,9 @@ class Counter {
  public:
   void observe(const std::string& network, const OpWork& work, bool begins) {
     if (begins) {
-      counts_ = seen_.insert(work.name()).second;
+      // Only the convolutions know of other precisions.
+      const bool differs = precision_.empty() || work.name().find("conv2d") == 0;
+      counts_ = differs && seen_.insert(precision_ + work.name()).second;
       if (counts_) count(true);
       return;
     }
@@ -38,6 +41,8 @@ class Counter {
       cases_.push_back({network + ", " + work.name(), true, work.flops / 2, work.bytes, std::move(kernels)});
     }
   }
+  /// What is observed from here on is computed in it.
+  void set_precision(const std::string& precision) { precision_ = precision; }
   const std::vector<emulator::ReportCase>& cases() const { return cases_; }
 
  private:
@@ -48,29 +53,36 @@ class Counter {
   }
 
   bool counts_ = false;
-  std::set<std::string> seen_;  // of any network: a shape is counted once
+  std::string precision_;
+  std::set<std::string> seen_;  // of any network: a shape is counted once in a precision
   std::vector<emulator::ReportCase> cases_;
 };
 
 void count_network(Backend& backend, const std::string& subject, Counter& counter) {
-  const size_t colon = subject.find(':');
-  const std::string network = subject.substr(0, colon);
-  const int size = colon == std::string::npos ? 0 : std::atoi(subject.c_str() + colon + 1);
-  if (size < 1) throw std::runtime_error(subject + ": expected NETWORK:SIZE");
+  std::vector<std::string> words;
+  std::istringstream stream(subject);
+  for (std::string word; std::getline(stream, word, ':');) words.push_back(word);
+  const int size = words.size() < 2 ? 0 : std::atoi(words[1].c_str());
+  if (size < 1 || words.size() > 3) throw std::runtime_error(subject + ": expected NETWORK:SIZE[:PRECISION]");
+  const std::string& network = words[0];
   Model model;
   model.graph = make_network(network);
   model.weights = splitmix_weights(model.graph, kSeed);
   StylizeOptions options;
+  options.precision = words.size() > 2 ? parse_precision(words[2]) : Precision::kSingle;
   options.history = kHistory;
   options.objective.smoothing = Smoothing::kSoftmax;
   options.objective.temperature = 20;
   options.objective.tv_weight = 1;
-  bench_ops(backend, model, options, size, 1,
-            [&](const OpWork& work, bool begins) { counter.observe(network, work, begins); });
+  const std::string precision = options.precision == Precision::kSingle ? "" : words[2];
+  counter.set_precision(precision);
+  bench_ops(backend, model, options, size, 1, [&](const OpWork& work, bool begins) {
+    counter.observe(precision.empty() ? network : network + " " + precision, work, begins);
+  });
 }
 
 int run(int argc, char** argv) {
-  if (argc < 3) throw std::runtime_error("expected FILE NETWORK:SIZE ...");
+  if (argc < 3) throw std::runtime_error("expected FILE NETWORK:SIZE[:PRECISION] ...");
   const auto backend = swag_cuda_plugin()->make_backend(0);
   Counter counter;
   for (int i = 2; i < argc; ++i) count_network(*backend, argv[i], counter);

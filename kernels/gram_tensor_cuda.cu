@@ -1,0 +1,273 @@
+// The Gram matrix on tensor cores, of maps stored in TF32, and its way back.
+//
+// A product of two TF32 numbers is exact in float32, so what the tensor cores read is all there is and only
+// the sums round: over kPiece positions in the tensor core, over a block's pieces in float, over blocks in
+// float64. Nothing is centred and no product of a chunk goes through memory, as it does in gram_cuda.cu for
+// maps whose digits count.
+#include <algorithm>
+#include <cassert>
+
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/vector.cuh"
+#include "kernels/gram.h"
+
+namespace swag::cuda {
+namespace {
+
+constexpr int kTile = 64;     // rows and columns of A, of a block
+constexpr int kWarpTile = 32;  // of a warp
+constexpr int kThreads = 128;
+constexpr int kDepth = 32;   // positions in shared memory at a time: a slice
+constexpr int kPiece = 512;  // positions whose sum the tensor core holds
+constexpr int kStages = 3;
+constexpr int kRow = kTile + 8;  // floats of a row in shared memory: reads down the rows hit all banks
+constexpr int kStageFloats = 2 * kDepth * kRow;
+constexpr int kSharedBytes = kStages * kStageFloats * 4;
+constexpr int kMostSplits = 160;  // of the positions: their sums are read one after the other
+constexpr int kMinSplitSlices = 4;
+
+/// How the work is cut. Tiles are those on and above the diagonal.
+struct Plan {
+  int tiles_per_side, tiles, splits;
+  int64_t slices;
+
+  Plan(const GramParams& params, const TensorUnits& units) {
+    tiles_per_side = params.d / kTile;
+    tiles = tiles_per_side * (tiles_per_side + 1) / 2;
+    slices = (params.m + kDepth - 1) / kDepth;
+    const int64_t wanted = (2 * int64_t{units.processors} + tiles - 1) / tiles;
+    splits = static_cast<int>(
+        std::max<int64_t>(std::min<int64_t>(std::min(wanted, slices / kMinSplitSlices), kMostSplits), 1));
+  }
+  int64_t bytes(int d) const { return int64_t{splits} * d * d * static_cast<int64_t>(sizeof(float)); }
+};
+
+struct Arguments {
+  float* partial = nullptr;  // (splits, d, d)
+  const float* s = nullptr;  // (m, d)
+  int64_t m = 0, slices = 0;
+  int d = 0, tiles_per_side = 0;
+};
+
+/// The tile (row, col), row <= col, of a number in [0, tiles).
+struct TileIndex {
+  int row = 0, col = 0;
+  __device__ TileIndex(int number, int tiles_per_side) {
+    while (number >= tiles_per_side - row) number -= tiles_per_side - row++;
+    col = row + number;
+  }
+};
+
+#ifdef SWAG_HAS_TENSOR_CORES
+
+/// Begins to copy 64 channels of a slice's positions; those beyond the last are zeros.
+__device__ __forceinline__ void copy_rows(float* to, const Arguments& g, int64_t first, int channel) {
+  constexpr int kChunks = kTile / 4, kStep = kThreads / kChunks;
+  const int chunk = static_cast<int>(threadIdx.x) % kChunks;
+#pragma unroll
+  for (int row = static_cast<int>(threadIdx.x) / kChunks; row < kDepth; row += kStep) {
+    const int64_t position = first + row;
+    const bool exists = position < g.m;
+    cp_async<16>(to + row * kRow + chunk * 4, exists ? g.s + position * g.d + channel + chunk * 4 : g.s,
+                 exists ? 16 : 0);
+  }
+}
+
+/// piece += S_a^T S_b over a slice, for the warp's 32 x 32 sums. The fragments are of S transposed, four
+/// positions by eight channels a register, which ldmatrix cannot read of floats.
+__device__ __forceinline__ void multiply_slice(float (&piece)[2][4][4], const float* a, const float* b) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const float* const from_a = a + lane % 4 * kRow + lane / 4;
+  const float* const from_b = b + lane % 4 * kRow + lane / 4;
+#pragma unroll
+  for (int k = 0; k < kDepth; k += 8) {
+    uint32_t left[2][4], right[4][2];
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+#pragma unroll
+      for (int half = 0; half < 4; ++half) {
+        left[i][half] = __float_as_uint(from_a[(k + half / 2 * 4) * kRow + i * 16 + half % 2 * 8]);
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      right[j][0] = __float_as_uint(from_b[k * kRow + j * 8]);
+      right[j][1] = __float_as_uint(from_b[(k + 4) * kRow + j * 8]);
+    }
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) mma_tf32(piece[i][j], left[i], right[j]);
+    }
+  }
+}
+
+#endif  // SWAG_HAS_TENSOR_CORES
+
+/// Block: a tile of 64 x 64 of A over one split of the positions, which pass through shared memory 32 at a
+///   time. A tile on the diagonal copies its channels once.
+/// Warp: 32 x 32 sums, and as many of the piece.
+/// Grid: (tiles on and above the diagonal, splits) x 128. Shared memory: 54 KiB, dynamic.
+/// Bound by bytes where channels are few: each block reads its 64 or 128 channels once.
+__global__ void __launch_bounds__(kThreads) gram_tensor_kernel(const __grid_constant__ Arguments g) {
+#ifdef SWAG_HAS_TENSOR_CORES
+  DYNAMIC_SHARED(float, slices);
+  const TileIndex tile(blockIdx.x, g.tiles_per_side);
+  const bool diagonal = tile.row == tile.col;
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const int row = warp % 2 * kWarpTile, col = warp / 2 * kWarpTile;
+  const int64_t begin = g.slices * blockIdx.y / gridDim.y, end = g.slices * (blockIdx.y + 1) / gridDim.y;
+  int64_t next = begin;
+  int fill = 0;
+  const auto copy_slice = [&] {
+    if (next < end) {
+      float* const to = slices + fill * kStageFloats;
+      copy_rows(to, g, next * kDepth, tile.row * kTile);
+      if (!diagonal) copy_rows(to + kDepth * kRow, g, next * kDepth, tile.col * kTile);
+      ++next;
+    }
+    cp_async_commit();  // an empty group at the end, so that the wait's number stays right
+    fill = fill + 1 == kStages ? 0 : fill + 1;
+  };
+
+  float sum[2][4][4] = {}, piece[2][4][4] = {};
+#pragma unroll
+  for (int i = 0; i < kStages - 1; ++i) copy_slice();
+  int use = 0, held = 0;
+  for (int64_t slice = begin; slice < end; ++slice) {
+    cp_async_wait<kStages - 2>();  // this thread's copies of the slice have arrived,
+    __syncthreads();               // everybody's have, and the slice before is free
+    copy_slice();
+    const float* const a = slices + use * kStageFloats;
+    multiply_slice(piece, a + row, a + (diagonal ? 0 : kDepth * kRow) + col);
+    use = use + 1 == kStages ? 0 : use + 1;
+    if (++held < kPiece / kDepth && slice + 1 < end) continue;
+    held = 0;
+#pragma unroll
+    for (int i = 0; i < 32; ++i) {
+      sum[i / 16][i / 4 % 4][i % 4] += piece[i / 16][i / 4 % 4][i % 4];
+      piece[i / 16][i / 4 % 4][i % 4] = 0;
+    }
+  }
+  float* const out = g.partial + (static_cast<int64_t>(blockIdx.y) * g.d + tile.row * kTile + row + lane / 4) * g.d +
+                     tile.col * kTile + col + lane % 4 * 2;
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      float* const to = out + static_cast<int64_t>(i) * 16 * g.d + j * 8;
+      store2(to, make_float2(sum[i][j][0], sum[i][j][1]));
+      store2(to + int64_t{8} * g.d, make_float2(sum[i][j][2], sum[i][j][3]));
+    }
+  }
+#endif
+}
+
+constexpr int kOutTile = 32, kOutRows = 8;
+
+/// A block adds up 32 x 32 elements of A over the splits and writes them and their mirror image.
+/// Grid: (d / 32)^2 on and above the diagonal; block 32 x 8. Shared: 8 KiB, with one column more than used:
+/// read by columns it has no bank conflicts. Bound by bytes: 4 per element of A and split.
+__global__ void __launch_bounds__(kOutTile* kOutRows)
+    add_gram_splits_kernel(double* a, const float* partial, int splits, double m, int d) {
+  __shared__ double values[kOutTile][kOutTile + 1];
+  const TileIndex tile(blockIdx.x, d / kOutTile);
+  const int64_t square = int64_t{d} * d;
+  const int x = threadIdx.x;
+#pragma unroll
+  for (int y = threadIdx.y; y < kOutTile; y += kOutRows) {
+    const float* const from = partial + int64_t{tile.row * kOutTile + y} * d + tile.col * kOutTile + x;
+    double sum = 0;
+#pragma unroll 16
+    for (int split = 0; split < splits; ++split) sum += static_cast<double>(from[split * square]);
+    values[y][x] = sum / m;
+  }
+  __syncthreads();
+  const bool diagonal = tile.row == tile.col;
+  for (int y = threadIdx.y; y < kOutTile; y += kOutRows) {
+    // Of a tile on the diagonal the upper half stands for both.
+    const double upper = diagonal && y > x ? values[x][y] : values[y][x];
+    a[int64_t{tile.row * kOutTile + y} * d + tile.col * kOutTile + x] = upper;
+    if (!diagonal) a[int64_t{tile.col * kOutTile + y} * d + tile.row * kOutTile + x] = values[x][y];
+  }
+}
+
+constexpr int kOffsetThreads = 256;
+
+/// A thread makes one element. Grid: d / 256 x block 256.
+__global__ void __launch_bounds__(kOffsetThreads)
+    offset_kernel(float* bias, const double* offset, double factor, int d) {
+  const int i = static_cast<int>(blockIdx.x * kOffsetThreads + threadIdx.x);
+  if (i < d) bias[i] = static_cast<float>(factor * offset[i]);
+}
+
+/// The way back is a convolution of 1 x 1 with the difference for a weight, and the offset for a bias.
+Conv2dParams product_params(const GramMap& map) {
+  Conv2dParams p;
+  p.layer.c_in = p.layer.c_out = map.d;
+  p.algorithm = Conv2dAlgorithm::kTensorCores;
+  p.h = map.h;
+  p.w = map.w;
+  p.x_pitch = p.y_pitch = map.d;
+  p.x_type = p.y_type = DType::kTf32;
+  return p;
+}
+
+/// Floats of scratch before the convolution's own: the packed difference, the bias.
+int64_t product_count(int d) { return int64_t{d} * d + d; }
+
+}  // namespace
+
+bool gram_tensor_suits(int d, const TensorUnits& units) { return units.processors > 0 && d > 0 && d % kTile == 0; }
+
+int64_t gram_workspace_bytes(const GramMap& map, const TensorUnits& units) {
+  const int64_t product = product_count(map.d) * static_cast<int64_t>(sizeof(float)) +
+                          conv2d_workspace_bytes(product_params(map), Conv2dDirection::kForward, units);
+  return std::max(Plan(map.params(), units).bytes(map.d), product);
+}
+
+void gram_forward(double* a, const Tf32* s, void* workspace, const GramMap& map, const TensorUnits& units,
+                  Stream stream) {
+  assert(gram_tensor_suits(map.d, units));
+  const GramParams params = map.params();
+  if (params.m == 0) return;
+  const Plan plan(params, units);
+  Arguments g;
+  g.partial = static_cast<float*>(workspace);
+  g.s = reinterpret_cast<const float*>(s);
+  g.m = params.m;
+  g.slices = plan.slices;
+  g.d = params.d;
+  g.tiles_per_side = plan.tiles_per_side;
+  allow_shared(gram_tensor_kernel, kSharedBytes);
+  launch(gram_tensor_kernel, dim3(static_cast<unsigned>(plan.tiles), static_cast<unsigned>(plan.splits)),
+         dim3(kThreads), kSharedBytes, stream, g);
+  const int side = params.d / kOutTile;
+  launch(add_gram_splits_kernel, dim3(static_cast<unsigned>(side * (side + 1) / 2)), dim3(kOutTile, kOutRows), 0,
+         stream, a, g.partial, plan.splits, static_cast<double>(params.m), params.d);
+}
+
+void gram_backward(Tf32* ds, const Tf32* s, const float* difference, const double* offset, double factor,
+                   bool accumulate, void* workspace, const GramMap& map, const TensorUnits& units,
+                   Stream stream) {
+  assert(gram_tensor_suits(map.d, units));
+  constexpr auto kDirection = Conv2dDirection::kForward;
+  const Conv2dParams p = product_params(map);
+  auto* const packed = static_cast<float*>(workspace);
+  auto* const to = reinterpret_cast<float*>(ds);
+  conv2d_pack(packed, difference, p.layer, p.algorithm, kDirection, stream, static_cast<float>(factor));
+  Conv2dForwardEpilogue<float> epilogue;
+  epilogue.residual = accumulate ? to : nullptr;
+  if (offset != nullptr) {
+    float* const bias = packed + int64_t{map.d} * map.d;
+    launch(offset_kernel, dim3((map.d + kOffsetThreads - 1) / kOffsetThreads), dim3(kOffsetThreads), 0, stream, bias,
+           offset, factor, map.d);
+    epilogue.bias = bias;
+  }
+  conv2d_forward(to, reinterpret_cast<const float*>(s), packed, epilogue, p, packed + product_count(map.d), stream,
+                 units);
+}
+
+}  // namespace swag::cuda
