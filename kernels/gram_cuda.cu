@@ -41,6 +41,8 @@ struct Plan {
     const int64_t chunk_bytes = std::max<int64_t>(1, (rows * d + square) * sizeof(float));
     batch =
         std::min({std::max<int64_t>(1, kBatchBytes / chunk_bytes), std::max<int64_t>(1, chunks), kMostBatch});
+    // Equal batches: a product takes as long for a few chunks as for one on each processor.
+    if (chunks > 0) batch = ceil_divide(chunks, ceil_divide(chunks, batch));
     tiles_per_side = ceil_divide(d, kTile);
     tiles = tiles_per_side * (tiles_per_side + 1) / 2;
     slices = tiles == 0 ? 0 : std::min(batch, ceil_divide(kWantedBlocks, tiles));

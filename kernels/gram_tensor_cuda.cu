@@ -17,10 +17,10 @@ namespace swag::cuda {
 namespace {
 
 constexpr int kTile = 64;     // rows and columns of A, of a block
-constexpr int kWarpTile = 32;  // of a warp
+[[maybe_unused]] constexpr int kWarpTile = 32;  // of a warp
 constexpr int kThreads = 128;
 constexpr int kDepth = 32;   // positions in shared memory at a time: a slice
-constexpr int kPiece = 512;  // positions whose sum the tensor core holds
+[[maybe_unused]] constexpr int kPiece = 512;  // positions whose sum the tensor core holds
 constexpr int kStages = 3;
 constexpr int kRow = kTile + 8;  // floats of a row in shared memory: reads down the rows hit all banks
 constexpr int kStageFloats = 2 * kDepth * kRow;

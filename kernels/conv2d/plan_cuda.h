@@ -146,7 +146,9 @@ inline Tiling choose_tiling(const Gemm& g) {
   t.n = g.out_padded < kWideTile ? kNarrowTile : kWideTile;
   const auto warps = [&](int m) {
     int64_t tiles = 0;
-    for_each_phase(g, [&](const Phase& phase) { tiles += ceil_div(phase.pixels(), m); });
+    for_each_phase(g, [&](const Phase& phase) {
+      if (phase.taps() > 0) tiles += ceil_div(phase.pixels(), m);  // the others are no work
+    });
     return tiles * (g.out_padded / t.n) * (m * t.n / 64 / 32);
   };
   if (t.n == kWideTile && warps(128) < kWantedWarps) t.m = 64;

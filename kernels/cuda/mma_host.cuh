@@ -55,31 +55,36 @@ struct MmaLane {
   const uint32_t* b;
 };
 
+/// A row of B, or of the sums: the compiler's vectors, as most of an emulated run is spent here.
+typedef double MmaRow __attribute__((vector_size(8 * sizeof(double))));
+
 /// D += A B from the fragments of 32 lanes. A register holds `pack` elements along k, a group of four lanes 4
 /// * pack.
 MMA_HOST_PLAIN inline void complete_mma(void* const lanes[32], unsigned) {
   const Operand operand = static_cast<const MmaLane*>(lanes[0])->operand;
   const int pack = operand == Operand::kTf32 ? 1 : 2;
   const int k_count = 8 * pack;
-  float a[16][16], b[16][8];
+  double a[16][16];
+  MmaRow b[16], sum[16];
   for (int lane = 0; lane < 32; ++lane) {
     const auto* in = static_cast<const MmaLane*>(lanes[lane]);
     const int g = lane / 4, t = lane % 4;
     for (int i = 0; i < 4; ++i) {
       for (int half = 0; half < pack; ++half) {
         const int k = pack * t + half + 4 * pack * (i / 2);
-        a[g + 8 * (i % 2)][k] = element(operand, in->a[i], half);
-        if (i % 2 == 0) b[k][g] = element(operand, in->b[i / 2], half);
+        a[g + 8 * (i % 2)][k] = static_cast<double>(element(operand, in->a[i], half));
+        if (i % 2 == 0) b[k][g] = static_cast<double>(element(operand, in->b[i / 2], half));
       }
+      sum[g + 8 * (i / 2)][2 * t + i % 2] = static_cast<double>(in->d[i]);
     }
+  }
+  for (int row = 0; row < 16; ++row) {
+    for (int k = 0; k < k_count; ++k) sum[row] += a[row][k] * b[k];
   }
   for (int lane = 0; lane < 32; ++lane) {
     auto* out = static_cast<const MmaLane*>(lanes[lane]);
     for (int i = 0; i < 4; ++i) {
-      const int row = lane / 4 + 8 * (i / 2), col = 2 * (lane % 4) + i % 2;
-      double sum = out->d[i];
-      for (int k = 0; k < k_count; ++k) sum += static_cast<double>(a[row][k]) * b[k][col];
-      out->d[i] = static_cast<float>(sum);
+      out->d[i] = static_cast<float>(sum[lane / 4 + 8 * (i / 2)][2 * (lane % 4) + i % 2]);
     }
   }
 }

@@ -6,6 +6,7 @@
 // thread at a time.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -79,6 +80,14 @@ struct LbfgsMemory {
   int64_t stride = 0;                    // elements from one to the next
   double* scalars = nullptr;             // (lbfgs_scalars(capacity))
   void* workspace = nullptr;             // (lbfgs_workspace_bytes)
+};
+
+/// Calls of a backend that can be made again as one. It lives no longer than the backend.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  /// Has done what was recorded, as it was: with the same memory and the same numbers. Does not wait.
+  virtual void replay() = 0;
 };
 
 class Backend {
@@ -178,6 +187,11 @@ class Backend {
   virtual void lbfgs_step(const LbfgsMemory& memory, const Tensor& gradient,
                           const LbfgsStepParams& params) = 0;
   virtual void lbfgs_move(const LbfgsMemory& memory, double step) = 0;
+
+  /// Records what `calls` asks of this backend instead of doing it. They may not wait, or make what stays: such
+  /// things an earlier run of them has done. Null where there is nothing to gain, and `calls` was not run
+  /// or must be run again.
+  virtual std::unique_ptr<Recording> record(const std::function<void()>& /*calls*/) { return nullptr; }
 
   // Names for profilers (NVTX): what runs until the pop belongs to `name`. The default does nothing.
   virtual void range_push(const char* /*name*/) {}

@@ -4,6 +4,7 @@
 // they can share it. Nothing waits for the device but download() and the functions that return a number.
 #include <algorithm>
 #include <cassert>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -111,9 +112,13 @@ class CudaBackend final : public Backend {
   }
   void download(void* host, const void* source, int64_t bytes) override {
     run(__func__, [&](Stream) {
+      // Of an iteration's report: from memory that the driver need not copy once more.
+      const bool small = bytes <= kPinnedBytes;
+      void* const to = small ? pinned_.data() : host;
       CUDA_CHECK(
-          cudaMemcpyAsync(host, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, queue_.stream()));
+          cudaMemcpyAsync(to, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, queue_.stream()));
       CUDA_CHECK(cudaStreamSynchronize(queue_.stream()));
+      if (small) std::memcpy(host, to, static_cast<size_t>(bytes));
     });
   }
   void copy(void* destination, const void* source, int64_t bytes) override {
@@ -455,8 +460,16 @@ class CudaBackend final : public Backend {
     run(__func__, [&](Stream stream) { cuda::lbfgs_move(lbfgs_state<float>(memory), step, stream); });
   }
 
-  // ---------------------------------------------------------------- profilers and benchmarks
+  // ---------------------------------------------------------------- recordings, profilers and benchmarks
 
+  std::unique_ptr<Recording> record(const std::function<void()>& calls) override {
+    const char* wanted = std::getenv("SWAG_CUDA_GRAPH");
+    if (wanted && std::strcmp(wanted, "0") == 0) return nullptr;
+    return translated([&]() -> std::unique_ptr<Recording> {
+      CUDA_CHECK(cudaSetDevice(ordinal_));
+      return CudaRecording::capture(ordinal_, queue_, calls);
+    });
+  }
   void range_push(const char* name) override { nvtx_push(name); }
   void range_pop() override { nvtx_pop(); }
   void mark() override {
@@ -498,7 +511,7 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  static constexpr int64_t kResultBytes = 256;
+  static constexpr int64_t kResultBytes = 256, kPinnedBytes = 64 << 10;
 
   /// call(stream) with this backend's device the current one of the calling thread, as a range of profilers.
   template <typename Call>
@@ -529,6 +542,7 @@ class CudaBackend final : public Backend {
 
   int ordinal_;
   CudaQueue queue_;
+  PinnedMemory pinned_{kPinnedBytes};
   cuda::TensorUnits units_;
   Buffer counters_;  // of the units
   std::unique_ptr<CudaLanes> lanes_;  // once they are needed

@@ -21,7 +21,7 @@ struct DeviceInfo {
 };
 
 struct DevicePlugin {
-  static constexpr int kAbi = 3;
+  static constexpr int kAbi = 4;
   int abi = kAbi;
   const char* family = "";  // "cuda", or "emulator" where the kernels were compiled for the emulator
   /// What there is; throws Error(kDevice) that says why there is nothing (no driver, driver too old, ...).

@@ -115,6 +115,22 @@ void Evaluation::prepare_styles(const Targets& targets, const std::function<void
 }
 
 void Evaluation::run(const Tensor& x) {
+  const bool watched = record_signs_ || !imposed_.empty();
+  if (may_record_ && !watched) {
+    may_record_ = false;
+    recording_ = network_->backend().record([&] { compute(x); });
+    recorded_x_ = x.data;
+  } else if (!recorded_x_) {
+    may_record_ = true;
+  }
+  if (recording_ && !watched && x.data == recorded_x_) {
+    recording_->replay();
+  } else {
+    compute(x);
+  }
+}
+
+void Evaluation::compute(const Tensor& x) {
   Backend& backend = network_->backend();
   {
     const ProfileRange range(backend, "forward");

@@ -56,6 +56,7 @@ class Evaluation {
   VisibleTaps visible_taps(const std::vector<float>& alpha, Shape picture) const;
   void prepare_styles(const Targets& targets, const std::function<void(const std::string&)>& warn);
   void plan(Shape image);
+  void compute(const Tensor& x);
   void seed(int tap, const Tensor& f, const Tensor& df, bool accumulate);
 
   const PreparedNetwork* network_;
@@ -65,6 +66,10 @@ class Evaluation {
   int seen_ = -1, dseen_ = -1;  // arena pieces: a tap's map as the losses see it, and its gradient
   Arena arena_;
   std::unique_ptr<Executor> executor_;
+  // The calls of compute(), which are the same every time but for the memory of x.
+  std::unique_ptr<Recording> recording_;
+  const void* recorded_x_ = nullptr;
+  bool may_record_ = false;  // once what a first run makes is there, and until it was tried
   bool record_signs_ = false;
   std::vector<std::vector<uint8_t>> signs_, imposed_;
   Tensor gradient_;

@@ -323,6 +323,51 @@ Stylised stylise(const std::shared_ptr<const Model>& model, std::unique_ptr<Back
 
 }  // namespace
 
+TEST_CASE("an evaluation that is replayed as a graph gives the bytes of one that is not") {
+  REQUIRE_BACKEND(backend);
+  Model model;
+  model.graph = make_network("vgg11");
+  model.weights = random_weights(model.graph, 1);
+  for (const StyleLossKind style_loss : {StyleLossKind::kGram, StyleLossKind::kWasserstein}) {
+    for (const DType dtype : {DType::kFloat32, DType::kTf32}) {
+      if (!backend->computes_in(dtype)) continue;
+      CAPTURE(static_cast<int>(style_loss));
+      CAPTURE(static_cast<int>(dtype));
+      ObjectiveOptions options;
+      options.style_loss = style_loss;
+      options.style_layers = {"relu1_1", "relu2_1"};
+      options.content_layers = {"relu2_1"};
+      options.tv_weight = 0.1;
+      // Three pictures, one after the other, in one place.
+      const auto run = [&](const char* graph) {
+        setenv("SWAG_CUDA_GRAPH", graph, 1);
+        Objective objective(*backend, model.graph, DType::kFloat32, options);
+        const PreparedNetwork network(*backend, model.graph, model.weights, dtype, objective.deepest(), true);
+        const OwnedTensor x = normalized_pixels(*backend, DType::kFloat32, picture(18, 20, 1)),
+                          style = normalized_pixels(*backend, DType::kFloat32, picture(16, 22, 2));
+        Targets targets;
+        targets.content = x.tensor;
+        targets.styles = {style.tensor};
+        targets.blend = {1.0};
+        Evaluation evaluation(network, std::move(objective), targets);
+        std::vector<double> values;
+        for (const uint64_t seed : {3, 4, 5, 3}) {
+          const OwnedTensor next = normalized_pixels(*backend, DType::kFloat32, picture(18, 20, seed));
+          backend->copy(x.tensor.data, next.tensor.data, x.buffer.bytes());
+          values.push_back(evaluation.evaluate(x.tensor).total);
+          for (const double value : download_values(*backend, evaluation.gradient())) values.push_back(value);
+        }
+        unsetenv("SWAG_CUDA_GRAPH");
+        return values;
+      };
+      const std::vector<double> replayed = run("1");
+      CHECK(replayed == run("0"));
+      CHECK(replayed.front() == replayed[3 * replayed.size() / 4]);
+      CHECK(replayed.front() != replayed[replayed.size() / 4]);
+    }
+  }
+}
+
 TEST_CASE("a stylisation on CUDA ends where the CPU's ends") {
   for (const OptimizerKind optimizer : {OptimizerKind::kLbfgs, OptimizerKind::kAdam}) {
     REQUIRE_BACKEND(backend);

@@ -17,6 +17,9 @@ HandleTable& table() {
   return *instance;
 }
 
+// OpenBLAS's, and of no other library: how many threads make a product decides how its sums are cut.
+extern "C" __attribute__((weak)) void openblas_set_num_threads(int threads);
+
 }  // namespace
 
 cublasStatus_t begin_cublas(cublasHandle_t handle) {
@@ -34,6 +37,7 @@ using namespace emulator;
 cublasStatus_t cublasCreate(cublasHandle_t* handle) {
   if (!handle) return CUBLAS_STATUS_INVALID_VALUE;
   if (begin_call() != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (openblas_set_num_threads) openblas_set_num_threads(1);
   *handle = new cublasContext;
   const std::lock_guard<std::mutex> lock(table().mutex);
   table().live.insert(*handle);
