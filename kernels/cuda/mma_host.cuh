@@ -10,18 +10,19 @@
 namespace swag::mma_host {
 
 #define MMA_HOST_PLAIN __attribute__((noinline, no_sanitize("thread")))
+#define MMA_HOST_INLINE inline __attribute__((always_inline, no_sanitize("thread")))
 
 enum class Operand : uint8_t { kTf32, kHalf, kBfloat16 };
 
 /// The value of a TF32 operand: the tensor core does not read the low 13 bits.
-MMA_HOST_PLAIN inline float truncated_tf32(uint32_t bits) {
+MMA_HOST_INLINE float truncated_tf32(uint32_t bits) {
   bits &= 0xffffe000u;
   float value;
   __builtin_memcpy(&value, &bits, sizeof value);
   return value;
 }
 
-MMA_HOST_PLAIN inline float half_value(uint16_t bits) {
+MMA_HOST_INLINE float half_value(uint16_t bits) {
   const int exponent = bits >> 10 & 31, fraction = bits & 1023;
   float value;
   if (exponent == 31) {
@@ -34,7 +35,7 @@ MMA_HOST_PLAIN inline float half_value(uint16_t bits) {
   return bits & 0x8000 ? -value : value;
 }
 
-MMA_HOST_PLAIN inline float bfloat16_value(uint16_t bits) {
+MMA_HOST_INLINE float bfloat16_value(uint16_t bits) {
   const uint32_t wide = uint32_t{bits} << 16;
   float value;
   __builtin_memcpy(&value, &wide, sizeof value);
@@ -42,14 +43,14 @@ MMA_HOST_PLAIN inline float bfloat16_value(uint16_t bits) {
 }
 
 /// Element `half` (0 or 1) of a register of two, or its one TF32.
-MMA_HOST_PLAIN inline float element(Operand operand, uint32_t bits, int half) {
-  if (operand == Operand::kTf32) return truncated_tf32(bits);
+template <Operand kOperand>
+MMA_HOST_INLINE float element(uint32_t bits, int half) {
+  if constexpr (kOperand == Operand::kTf32) return truncated_tf32(bits);
   const auto part = static_cast<uint16_t>(bits >> 16 * half);
-  return operand == Operand::kHalf ? half_value(part) : bfloat16_value(part);
+  return kOperand == Operand::kHalf ? half_value(part) : bfloat16_value(part);
 }
 
 struct MmaLane {
-  Operand operand;
   float* d;
   const uint32_t* a;
   const uint32_t* b;
@@ -58,28 +59,27 @@ struct MmaLane {
 /// A row of B, or of the sums: the compiler's vectors, as most of an emulated run is spent here.
 typedef double MmaRow __attribute__((vector_size(8 * sizeof(double))));
 
-/// D += A B from the fragments of 32 lanes. A register holds `pack` elements along k, a group of four lanes 4
-/// * pack.
-MMA_HOST_PLAIN inline void complete_mma(void* const lanes[32], unsigned) {
-  const Operand operand = static_cast<const MmaLane*>(lanes[0])->operand;
-  const int pack = operand == Operand::kTf32 ? 1 : 2;
-  const int k_count = 8 * pack;
-  double a[16][16];
-  MmaRow b[16], sum[16];
+/// D += A B from the fragments of 32 lanes. A register holds kPack elements along k, a group of four lanes 4 *
+/// kPack.
+template <Operand kOperand>
+MMA_HOST_PLAIN void complete_mma(void* const lanes[32], unsigned) {
+  constexpr int kPack = kOperand == Operand::kTf32 ? 1 : 2;
+  double a[16][8 * kPack];
+  MmaRow b[8 * kPack], sum[16];
   for (int lane = 0; lane < 32; ++lane) {
     const auto* in = static_cast<const MmaLane*>(lanes[lane]);
     const int g = lane / 4, t = lane % 4;
     for (int i = 0; i < 4; ++i) {
-      for (int half = 0; half < pack; ++half) {
-        const int k = pack * t + half + 4 * pack * (i / 2);
-        a[g + 8 * (i % 2)][k] = static_cast<double>(element(operand, in->a[i], half));
-        if (i % 2 == 0) b[k][g] = static_cast<double>(element(operand, in->b[i / 2], half));
+      for (int half = 0; half < kPack; ++half) {
+        const int k = kPack * t + half + 4 * kPack * (i / 2);
+        a[g + 8 * (i % 2)][k] = static_cast<double>(element<kOperand>(in->a[i], half));
+        if (i % 2 == 0) b[k][g] = static_cast<double>(element<kOperand>(in->b[i / 2], half));
       }
       sum[g + 8 * (i / 2)][2 * t + i % 2] = static_cast<double>(in->d[i]);
     }
   }
   for (int row = 0; row < 16; ++row) {
-    for (int k = 0; k < k_count; ++k) sum[row] += a[row][k] * b[k];
+    for (int k = 0; k < 8 * kPack; ++k) sum[row] += a[row][k] * b[k];
   }
   for (int lane = 0; lane < 32; ++lane) {
     auto* out = static_cast<const MmaLane*>(lanes[lane]);
@@ -95,8 +95,11 @@ inline __attribute__((always_inline)) void mma(const char* shape, float (&d)[4],
   const Operand operand = __builtin_strstr(shape, ".tf32")   ? Operand::kTf32
                           : __builtin_strstr(shape, ".bf16") ? Operand::kBfloat16
                                                              : Operand::kHalf;
-  MmaLane lane{operand, d, a, b};
-  emulator::collective(0xffffffffu, &lane, complete_mma);
+  MmaLane lane{d, a, b};
+  emulator::collective(0xffffffffu, &lane,
+                       operand == Operand::kTf32   ? complete_mma<Operand::kTf32>
+                       : operand == Operand::kHalf ? complete_mma<Operand::kHalf>
+                                                   : complete_mma<Operand::kBfloat16>);
 }
 
 struct LdmatrixLane {
@@ -133,6 +136,7 @@ inline __attribute__((always_inline)) void ldmatrix(uint32_t* registers, int cou
   emulator::collective(0xffffffffu, &lane, complete_ldmatrix);
 }
 
+#undef MMA_HOST_INLINE
 #undef MMA_HOST_PLAIN
 
 }  // namespace swag::mma_host
