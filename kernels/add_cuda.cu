@@ -30,8 +30,8 @@ void add_forward(T* y, const float* a, const float* b, const AddParams& params, 
   if (params.pixels == 0 || params.c == 0) return;
   const bool vector = fits_float4({params.c, params.a_pitch, params.b_pitch, params.y_pitch}, {a, b, y});
   const dim3 block = map_block(vector ? params.c / 4 : params.c);
-  launch(vector ? add_forward_kernel<4, T> : add_forward_kernel<1, T>, map_grid(params.pixels, block), block, 0,
-         stream, y, a, b, params);
+  launch(vector ? add_forward_kernel<4, T> : add_forward_kernel<1, T>, map_grid(params.pixels, block), block,
+         0, stream, y, a, b, params);
 }
 template void add_forward(float*, const float*, const float*, const AddParams&, Stream);
 template void add_forward(Tf32*, const float*, const float*, const AddParams&, Stream);

@@ -46,11 +46,13 @@ void batch_norm_forward(T* y, const float* x, const float* scale, const float* s
   if (params.pixels == 0 || params.c == 0) return;
   const bool vector = fits_float4({params.c, params.x_pitch, params.y_pitch}, {x, y, scale, shift});
   const dim3 block = map_block(vector ? params.c / 4 : params.c);
-  launch(vector ? batch_norm_forward_kernel<4, T> : batch_norm_forward_kernel<1, T>, map_grid(params.pixels, block),
-         block, 0, stream, y, x, scale, shift, params);
+  launch(vector ? batch_norm_forward_kernel<4, T> : batch_norm_forward_kernel<1, T>,
+         map_grid(params.pixels, block), block, 0, stream, y, x, scale, shift, params);
 }
-template void batch_norm_forward(float*, const float*, const float*, const float*, const BatchNormParams&, Stream);
-template void batch_norm_forward(Tf32*, const float*, const float*, const float*, const BatchNormParams&, Stream);
+template void batch_norm_forward(float*, const float*, const float*, const float*, const BatchNormParams&,
+                                 Stream);
+template void batch_norm_forward(Tf32*, const float*, const float*, const float*, const BatchNormParams&,
+                                 Stream);
 
 template <typename T>
 void batch_norm_backward(T* dx, const float* dy, const float* scale, const BatchNormParams& params,

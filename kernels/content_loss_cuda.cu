@@ -29,8 +29,8 @@ __global__ void __launch_bounds__(kReduceThreads)
 /// Grid: count / (256 kWidth) x block 256. No shared memory. Bound by bytes: 12 per element, 16 when it adds.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads)
-    content_loss_backward_kernel(T* ds, const float* s, const float* target, float factor,
-                                 bool accumulate, int64_t count) {
+    content_loss_backward_kernel(T* ds, const float* s, const float* target, float factor, bool accumulate,
+                                 int64_t count) {
   for_each_group<kWidth>(count, [&](int64_t i) {
     Floats<kWidth> v = load_some<kWidth>(s, i, count, 0);
     const Floats<kWidth> aim = load_some<kWidth>(target, i, count, 0);

@@ -52,8 +52,8 @@ void scatter_positions(T* dx, const float* dy, const int32_t* positions, const G
   if (params.count == 0 || params.c == 0) return;
   const bool vector = fits_float4({params.c}, {dx, dy});
   const dim3 block = map_block(vector ? params.c / 4 : params.c);
-  launch(vector ? scatter_positions_kernel<4, T> : scatter_positions_kernel<1, T>, map_grid(params.count, block),
-         block, 0, stream, dx, dy, positions, params);
+  launch(vector ? scatter_positions_kernel<4, T> : scatter_positions_kernel<1, T>,
+         map_grid(params.count, block), block, 0, stream, dx, dy, positions, params);
 }
 template void scatter_positions(float*, const float*, const int32_t*, const GatherParams&, Stream);
 template void scatter_positions(Tf32*, const float*, const int32_t*, const GatherParams&, Stream);

@@ -77,25 +77,21 @@ void gram_difference(double* loss,          // (1), device
 void gram_backward(float* ds, const float* s, const float* difference, const double* offset, double factor,
                    bool accumulate, const GramParams& params, Blas blas, Stream stream);
 
-// On tensor cores, of maps in TF32: sums of exact products. Tiles and splits are those of the GPU.
-
-/// The positions as they lie in the map.
-struct GramMap {
-  int h = 0, w = 0, d = 0;
-  GramParams params() const { return {int64_t{h} * w, d}; }
-};
+// On tensor cores, of maps in TF32: sums of exact products. Splits are those of the GPU. The way back is a
+// convolution of 1 x 1 (src/backend/cuda_gram.h).
 
 /// Whether they can: d is a multiple of 64.
 bool gram_tensor_suits(int d, const TensorUnits& units);
 
-/// Bytes of scratch for both of these.
-int64_t gram_workspace_bytes(const GramMap& map, const TensorUnits& units);
-void gram_forward(double* a, const Tf32* s, void* workspace, const GramMap& map, const TensorUnits& units,
-                  Stream stream);
-void gram_backward(Tf32* ds, const Tf32* s, const float* difference, const double* offset, double factor,
-                   bool accumulate,
-                   void* workspace,  // aligned to 16 bytes
-                   const GramMap& map, const TensorUnits& units, Stream stream);
+/// Bytes of scratch for gram_forward.
+int64_t gram_workspace_bytes(const GramParams& params, const TensorUnits& units);
+void gram_forward(double* a, const Tf32* s, void* workspace, const GramParams& params,
+                  const TensorUnits& units, Stream stream);
+
+/// bias = factor * offset, which is what the way back adds to every position.
+void gram_bias(float* bias,           // (d)
+               const double* offset,  // (d)
+               double factor, int d, Stream stream);
 
 }  // namespace cuda
 }  // namespace swag

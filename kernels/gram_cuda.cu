@@ -1,5 +1,6 @@
 #include "kernels/cuda/blas.cuh"
 #include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/triangle.cuh"
 #include "kernels/gram.h"
 
 // gram_forward cuts the positions into chunks and centres each, as its CPU twin does and for its reason:
@@ -122,15 +123,6 @@ __global__ void __launch_bounds__(kTile* kTileRows)
     sums[int64_t{blockIdx.y} * d + channel] = sum;
   }
 }
-
-/// The tile (row, col), row <= col, of a number in [0, tiles).
-struct TileIndex {
-  int row = 0, col = 0;
-  __device__ TileIndex(int number, int tiles_per_side) {
-    while (number >= tiles_per_side - row) number -= tiles_per_side - row++;
-    col = row + number;
-  }
-};
 
 /// A block adds up one tile of A over one slice of a batch's chunks; a thread has four rows of a column.
 /// Grid: tiles on and above the diagonal x slices; block 32 x 8. No shared memory. Bound by bytes: 4 per

@@ -1,4 +1,4 @@
-// The Gram matrix on tensor cores, of maps stored in TF32, and its way back.
+// The Gram matrix on tensor cores, of maps stored in TF32.
 //
 // A product of two TF32 numbers is exact in float32, so what the tensor cores read is all there is and only
 // the sums round: over kPiece positions in the tensor core, over a block's pieces in float, over blocks in
@@ -7,19 +7,19 @@
 #include <algorithm>
 #include <cassert>
 
-#include "kernels/conv2d/conv2d.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/triangle.cuh"
 #include "kernels/cuda/vector.cuh"
 #include "kernels/gram.h"
 
 namespace swag::cuda {
 namespace {
 
-constexpr int kTile = 64;     // rows and columns of A, of a block
+constexpr int kTile = 64;                       // rows and columns of A, of a block
 [[maybe_unused]] constexpr int kWarpTile = 32;  // of a warp
 constexpr int kThreads = 128;
-constexpr int kDepth = 32;   // positions in shared memory at a time: a slice
+constexpr int kDepth = 32;                    // positions in shared memory at a time: a slice
 [[maybe_unused]] constexpr int kPiece = 512;  // positions whose sum the tensor core holds
 constexpr int kStages = 3;
 constexpr int kRow = kTile + 8;  // floats of a row in shared memory: reads down the rows hit all banks
@@ -51,23 +51,15 @@ struct Arguments {
   int d = 0, tiles_per_side = 0;
 };
 
-/// The tile (row, col), row <= col, of a number in [0, tiles).
-struct TileIndex {
-  int row = 0, col = 0;
-  __device__ TileIndex(int number, int tiles_per_side) {
-    while (number >= tiles_per_side - row) number -= tiles_per_side - row++;
-    col = row + number;
-  }
-};
-
 #ifdef SWAG_HAS_TENSOR_CORES
 
 /// Begins to copy 64 channels of a slice's positions; those beyond the last are zeros.
 __device__ __forceinline__ void copy_rows(float* to, const Arguments& g, int64_t first, int channel) {
   constexpr int kChunks = kTile / 4, kStep = kThreads / kChunks;
-  const int chunk = static_cast<int>(threadIdx.x) % kChunks;
+  const int chunk = static_cast<int>(threadIdx.x) % kChunks, own = static_cast<int>(threadIdx.x) / kChunks;
 #pragma unroll
-  for (int row = static_cast<int>(threadIdx.x) / kChunks; row < kDepth; row += kStep) {
+  for (int i = 0; i < kDepth / kStep; ++i) {
+    const int row = own + i * kStep;
     const int64_t position = first + row;
     const bool exists = position < g.m;
     cp_async<16>(to + row * kRow + chunk * 4, exists ? g.s + position * g.d + channel + chunk * 4 : g.s,
@@ -151,7 +143,8 @@ __global__ void __launch_bounds__(kThreads) gram_tensor_kernel(const __grid_cons
       piece[i / 16][i / 4 % 4][i % 4] = 0;
     }
   }
-  float* const out = g.partial + (static_cast<int64_t>(blockIdx.y) * g.d + tile.row * kTile + row + lane / 4) * g.d +
+  float* const out = g.partial +
+                     (static_cast<int64_t>(blockIdx.y) * g.d + tile.row * kTile + row + lane / 4) * g.d +
                      tile.col * kTile + col + lane % 4 * 2;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
@@ -176,7 +169,6 @@ __global__ void __launch_bounds__(kOutTile* kOutRows)
   const TileIndex tile(blockIdx.x, d / kOutTile);
   const int64_t square = int64_t{d} * d;
   const int x = threadIdx.x;
-#pragma unroll
   for (int y = threadIdx.y; y < kOutTile; y += kOutRows) {
     const float* const from = partial + int64_t{tile.row * kOutTile + y} * d + tile.col * kOutTile + x;
     double sum = 0;
@@ -194,44 +186,28 @@ __global__ void __launch_bounds__(kOutTile* kOutRows)
   }
 }
 
-constexpr int kOffsetThreads = 256;
+constexpr int kBiasThreads = 256;
 
 /// A thread makes one element. Grid: d / 256 x block 256.
-__global__ void __launch_bounds__(kOffsetThreads)
-    offset_kernel(float* bias, const double* offset, double factor, int d) {
-  const int i = static_cast<int>(blockIdx.x * kOffsetThreads + threadIdx.x);
+__global__ void __launch_bounds__(kBiasThreads)
+    gram_bias_kernel(float* bias, const double* offset, double factor, int d) {
+  const int i = static_cast<int>(blockIdx.x * kBiasThreads + threadIdx.x);
   if (i < d) bias[i] = static_cast<float>(factor * offset[i]);
 }
 
-/// The way back is a convolution of 1 x 1 with the difference for a weight, and the offset for a bias.
-Conv2dParams product_params(const GramMap& map) {
-  Conv2dParams p;
-  p.layer.c_in = p.layer.c_out = map.d;
-  p.algorithm = Conv2dAlgorithm::kTensorCores;
-  p.h = map.h;
-  p.w = map.w;
-  p.x_pitch = p.y_pitch = map.d;
-  p.x_type = p.y_type = DType::kTf32;
-  return p;
-}
-
-/// Floats of scratch before the convolution's own: the packed difference, the bias.
-int64_t product_count(int d) { return int64_t{d} * d + d; }
-
 }  // namespace
 
-bool gram_tensor_suits(int d, const TensorUnits& units) { return units.processors > 0 && d > 0 && d % kTile == 0; }
-
-int64_t gram_workspace_bytes(const GramMap& map, const TensorUnits& units) {
-  const int64_t product = product_count(map.d) * static_cast<int64_t>(sizeof(float)) +
-                          conv2d_workspace_bytes(product_params(map), Conv2dDirection::kForward, units);
-  return std::max(Plan(map.params(), units).bytes(map.d), product);
+bool gram_tensor_suits(int d, const TensorUnits& units) {
+  return units.processors > 0 && d > 0 && d % kTile == 0;
 }
 
-void gram_forward(double* a, const Tf32* s, void* workspace, const GramMap& map, const TensorUnits& units,
-                  Stream stream) {
-  assert(gram_tensor_suits(map.d, units));
-  const GramParams params = map.params();
+int64_t gram_workspace_bytes(const GramParams& params, const TensorUnits& units) {
+  return Plan(params, units).bytes(params.d);
+}
+
+void gram_forward(double* a, const Tf32* s, void* workspace, const GramParams& params,
+                  const TensorUnits& units, Stream stream) {
+  assert(gram_tensor_suits(params.d, units));
   if (params.m == 0) return;
   const Plan plan(params, units);
   Arguments g;
@@ -245,29 +221,13 @@ void gram_forward(double* a, const Tf32* s, void* workspace, const GramMap& map,
   launch(gram_tensor_kernel, dim3(static_cast<unsigned>(plan.tiles), static_cast<unsigned>(plan.splits)),
          dim3(kThreads), kSharedBytes, stream, g);
   const int side = params.d / kOutTile;
-  launch(add_gram_splits_kernel, dim3(static_cast<unsigned>(side * (side + 1) / 2)), dim3(kOutTile, kOutRows), 0,
-         stream, a, g.partial, plan.splits, static_cast<double>(params.m), params.d);
+  launch(add_gram_splits_kernel, dim3(static_cast<unsigned>(side * (side + 1) / 2)), dim3(kOutTile, kOutRows),
+         0, stream, a, g.partial, plan.splits, static_cast<double>(params.m), params.d);
 }
 
-void gram_backward(Tf32* ds, const Tf32* s, const float* difference, const double* offset, double factor,
-                   bool accumulate, void* workspace, const GramMap& map, const TensorUnits& units,
-                   Stream stream) {
-  assert(gram_tensor_suits(map.d, units));
-  constexpr auto kDirection = Conv2dDirection::kForward;
-  const Conv2dParams p = product_params(map);
-  auto* const packed = static_cast<float*>(workspace);
-  auto* const to = reinterpret_cast<float*>(ds);
-  conv2d_pack(packed, difference, p.layer, p.algorithm, kDirection, stream, static_cast<float>(factor));
-  Conv2dForwardEpilogue<float> epilogue;
-  epilogue.residual = accumulate ? to : nullptr;
-  if (offset != nullptr) {
-    float* const bias = packed + int64_t{map.d} * map.d;
-    launch(offset_kernel, dim3((map.d + kOffsetThreads - 1) / kOffsetThreads), dim3(kOffsetThreads), 0, stream, bias,
-           offset, factor, map.d);
-    epilogue.bias = bias;
-  }
-  conv2d_forward(to, reinterpret_cast<const float*>(s), packed, epilogue, p, packed + product_count(map.d), stream,
-                 units);
+void gram_bias(float* bias, const double* offset, double factor, int d, Stream stream) {
+  launch(gram_bias_kernel, dim3((d + kBiasThreads - 1) / kBiasThreads), dim3(kBiasThreads), 0, stream, bias,
+         offset, factor, d);
 }
 
 }  // namespace swag::cuda

@@ -204,8 +204,8 @@ void max_pool2d_backward(T* dx, const float* dy, const uint8_t* position, const 
   const bool vector = fits_float4({params.c, params.x_pitch, params.y_pitch}, {dx, dy}) &&
                       reinterpret_cast<uintptr_t>(position) % 4 == 0;
   const PixelGrid size(params.h, params.w, vector ? params.c / 4 : params.c);
-  launch(vector ? max_pool2d_backward_kernel<4, T> : max_pool2d_backward_kernel<1, T>, size.grid, size.block, 0,
-         stream, dx, dy, position, params, params.h_out(), params.w_out());
+  launch(vector ? max_pool2d_backward_kernel<4, T> : max_pool2d_backward_kernel<1, T>, size.grid, size.block,
+         0, stream, dx, dy, position, params, params.h_out(), params.w_out());
 }
 template void max_pool2d_backward(float*, const float*, const uint8_t*, const Pool2dParams&, Stream);
 template void max_pool2d_backward(Tf32*, const float*, const uint8_t*, const Pool2dParams&, Stream);
@@ -227,8 +227,8 @@ void avg_pool2d_backward(T* dx, const float* dy, const Pool2dParams& params, Str
   if (is_empty(params)) return;
   const bool vector = fits_float4({params.c, params.x_pitch, params.y_pitch}, {dx, dy});
   const PixelGrid size(params.h, params.w, vector ? params.c / 4 : params.c);
-  launch(vector ? avg_pool2d_backward_kernel<4, T> : avg_pool2d_backward_kernel<1, T>, size.grid, size.block, 0,
-         stream, dx, dy, params, params.h_out(), params.w_out());
+  launch(vector ? avg_pool2d_backward_kernel<4, T> : avg_pool2d_backward_kernel<1, T>, size.grid, size.block,
+         0, stream, dx, dy, params, params.h_out(), params.w_out());
 }
 template void avg_pool2d_backward(float*, const float*, const Pool2dParams&, Stream);
 template void avg_pool2d_backward(Tf32*, const float*, const Pool2dParams&, Stream);

@@ -335,11 +335,14 @@ void softmax_backward(T* df, const float* ds, const float* s, const SoftmaxInner
   const int64_t count = params.m * params.d;
   if (count == 0) return;
   const bool vector = fits_float4({}, {df, ds, s});
-  launch(vector ? softmax_backward_kernel<4, T> : softmax_backward_kernel<1, T>, dense_grid(count, vector ? 4 : 1),
-         dim3(kElementThreads), 0, stream, df, ds, s, inner, inverse_of(params.temperature), count);
+  launch(vector ? softmax_backward_kernel<4, T> : softmax_backward_kernel<1, T>,
+         dense_grid(count, vector ? 4 : 1), dim3(kElementThreads), 0, stream, df, ds, s, inner,
+         inverse_of(params.temperature), count);
 }
-template void softmax_backward(float*, const float*, const float*, const SoftmaxInner&, const SoftmaxParams&, Stream);
-template void softmax_backward(Tf32*, const float*, const float*, const SoftmaxInner&, const SoftmaxParams&, Stream);
+template void softmax_backward(float*, const float*, const float*, const SoftmaxInner&, const SoftmaxParams&,
+                               Stream);
+template void softmax_backward(Tf32*, const float*, const float*, const SoftmaxInner&, const SoftmaxParams&,
+                               Stream);
 
 void softmax_channel_forward(float* s, const float* f, const SoftmaxParams& params, Stream stream) {
   if (params.m == 0 || params.d == 0) return;
@@ -365,8 +368,8 @@ template <typename T>
 void scale(T* y, const float* x, double factor, int64_t count, Stream stream) {
   if (count == 0) return;
   const bool vector = fits_float4({}, {y, x});
-  launch(vector ? scale_kernel<4, T> : scale_kernel<1, T>, dense_grid(count, vector ? 4 : 1), dim3(kElementThreads),
-         0, stream, y, x, factor, count);
+  launch(vector ? scale_kernel<4, T> : scale_kernel<1, T>, dense_grid(count, vector ? 4 : 1),
+         dim3(kElementThreads), 0, stream, y, x, factor, count);
 }
 template void scale(float*, const float*, double, int64_t, Stream);
 template void scale(Tf32*, const float*, double, int64_t, Stream);

@@ -31,7 +31,8 @@ struct TileReader {
       uint32_t bits = 0;
       for (int t = 0, tap_row = 0; tap_row < rows.taps; ++tap_row) {
         for (int tap_col = 0; tap_col < cols.taps; ++tap_col, ++t) {
-          const auto y = static_cast<unsigned>(y0 + dy + tap_row), x = static_cast<unsigned>(x0 + dx + tap_col);
+          const auto y = static_cast<unsigned>(y0 + dy + tap_row),
+                     x = static_cast<unsigned>(x0 + dx + tap_col);
           if (y < static_cast<unsigned>(g.h) && x < static_cast<unsigned>(g.w)) bits |= 1u << t;
         }
       }
@@ -102,8 +103,8 @@ __device__ __forceinline__ bool is_last(uint32_t* counter, int splits, uint32_t*
   return true;
 }
 
-/// Leaves the sums of a split in scratch; the last block of the tile adds up those of all, in their order, and
-/// returns true.
+/// Leaves the sums of a split in scratch; the last block of the tile adds up those of all, in their order,
+/// and returns true.
 template <int kThreads, int kCount>
 __device__ __forceinline__ bool add_splits(float (&sum)[kCount][4], const GemmArguments& g, int tile,
                                            uint32_t* memory) {
@@ -132,7 +133,7 @@ __device__ __forceinline__ bool add_splits(float (&sum)[kCount][4], const GemmAr
 template <int kWarpN, int kTilesN>
 __device__ __forceinline__ void write_rows(const GemmArguments& g, const Phase& phase, int row, int first_col,
                                            int channel, float* corner, const float (&sum)[kTilesN][4]) {
-  constexpr int kStride = kWarpN + 8;        // floats: the stores of a warp then hit all banks
+  constexpr int kStride = kWarpN + 8;  // floats: the stores of a warp then hit all banks
   constexpr int kFours = kWarpN / 4, kRowsAtOnce = 32 / kFours;
   const Output& o = g.output;
   const int lane = static_cast<int>(threadIdx.x) % 32, words = o.channels / 32;
@@ -236,8 +237,7 @@ __global__ void __launch_bounds__(kTensorTiles[kIndex].threads(), kTensorTiles[k
   constexpr int kWarpsM = kTile.m / kTile.warp_m;
   const int warp_row = warp % kWarpsM * kTile.warp_m, warp_channel = warp / kWarpsM * kTile.warp_n;
   const unsigned char* const a = shared + (warp_row + lane % 16) * kRowBytes;
-  const unsigned char* const b =
-      shared + (kTile.m + warp_channel + lane / 16 * 8 + lane % 8) * kRowBytes;
+  const unsigned char* const b = shared + (kTile.m + warp_channel + lane / 16 * 8 + lane % 8) * kRowBytes;
   float sum[kTilesM][kTilesN][4] = {};
 #pragma unroll
   for (int i = 0; i < kTile.stages - 1; ++i) copy_slice();

@@ -188,9 +188,9 @@ class Backend {
                           const LbfgsStepParams& params) = 0;
   virtual void lbfgs_move(const LbfgsMemory& memory, double step) = 0;
 
-  /// Records what `calls` asks of this backend instead of doing it. They may not wait, or make what stays: such
-  /// things an earlier run of them has done. Null where there is nothing to gain, and `calls` was not run
-  /// or must be run again.
+  /// Records what `calls` asks of this backend instead of doing it. They may not wait, or make what stays:
+  /// such things an earlier run of them has done. Null where there is nothing to gain, and `calls` was not
+  /// run or must be run again.
   virtual std::unique_ptr<Recording> record(const std::function<void()>& /*calls*/) { return nullptr; }
 
   // Names for profilers (NVTX): what runs until the pop belongs to `name`. The default does nothing.

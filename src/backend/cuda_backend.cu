@@ -14,6 +14,7 @@
 #include "kernels/lerp.h"
 #include "src/backend/arguments.h"
 #include "src/backend/cuda_backend.h"
+#include "src/backend/cuda_gram.h"
 #include "src/support/error.h"
 
 namespace swag {
@@ -48,8 +49,7 @@ cuda::TensorUnits tensor_units(int ordinal) {
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(int ordinal)
-      : ordinal_(ordinal), queue_(ordinal), units_(tensor_units(ordinal)) {
+  explicit CudaBackend(int ordinal) : ordinal_(ordinal), queue_(ordinal), units_(tensor_units(ordinal)) {
     scratch_bytes_ =
         std::max({cuda::softmax_workspace_bytes(), cuda::content_loss_workspace_bytes(),
                   cuda::gram_difference_workspace_bytes(), cuda::total_variation_workspace_bytes(),
@@ -206,9 +206,7 @@ class CudaBackend final : public Backend {
   void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) override {
     assert(same_map(y, a) && same_map(y, b));
     run(__func__, [&](Stream stream) {
-      stored(y, [&](auto* to) {
-        cuda::add_forward(to, floats(a), floats(b), add_params(y, a, b), stream);
-      });
+      stored(y, [&](auto* to) { cuda::add_forward(to, floats(a), floats(b), add_params(y, a, b), stream); });
     });
   }
   void copy_channels(const Tensor& y, const Tensor& x) override {
@@ -337,14 +335,15 @@ class CudaBackend final : public Backend {
   int64_t gram_workspace_bytes(Shape shape, DType) override {
     const int64_t bytes = cuda::gram_workspace_bytes(gram_params(shape));
     if (!cuda::gram_tensor_suits(shape.c, units_)) return bytes;
-    return std::max(bytes, cuda::gram_workspace_bytes(gram_map(shape), units_));
+    return std::max({bytes, cuda::gram_workspace_bytes(gram_params(shape), units_),
+                     gram_product_workspace_bytes(shape, units_)});
   }
   void gram_forward(double* a, const Tensor& s, void* workspace) override {
     assert(s.dense() && s.count() > 0);
     run(__func__, [&](Stream stream) {
       if (s.dtype == DType::kTf32 && cuda::gram_tensor_suits(s.shape.c, units_)) {
-        return cuda::gram_forward(a, static_cast<const Tf32*>(s.data), workspace, gram_map(s.shape), units_,
-                                  stream);
+        return cuda::gram_forward(a, static_cast<const Tf32*>(s.data), workspace, gram_params(s.shape),
+                                  units_, stream);
       }
       cuda::gram_forward(a, floats(s), workspace, gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
     });
@@ -361,9 +360,8 @@ class CudaBackend final : public Backend {
     run(__func__, [&](Stream stream) {
       const bool tf32 = ds.dtype == DType::kTf32 && s.dtype == DType::kTf32;
       if (tf32 && cuda::gram_tensor_suits(s.shape.c, units_)) {
-        return cuda::gram_backward(static_cast<Tf32*>(ds.data), static_cast<const Tf32*>(s.data),
-                                   static_cast<const float*>(difference), offset, factor, accumulate,
-                                   workspace, gram_map(s.shape), units_, stream);
+        return gram_product(ds, s, static_cast<const float*>(difference), offset, factor, accumulate,
+                            workspace, units_, stream);
       }
       cuda::gram_backward(floats(ds), floats(s), static_cast<const float*>(difference), offset, factor,
                           accumulate, gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
@@ -523,8 +521,6 @@ class CudaBackend final : public Backend {
     });
   }
 
-  static cuda::GramMap gram_map(Shape shape) { return {shape.h, shape.w, shape.c}; }
-
   /// For x and y on the image's and on the far side.
   static Conv2dParams with_types(Conv2dParams params, const Tensor& x, const Tensor& y) {
     params.x_type = x.dtype;
@@ -544,7 +540,7 @@ class CudaBackend final : public Backend {
   CudaQueue queue_;
   PinnedMemory pinned_{kPinnedBytes};
   cuda::TensorUnits units_;
-  Buffer counters_;  // of the units
+  Buffer counters_;                   // of the units
   std::unique_ptr<CudaLanes> lanes_;  // once they are needed
   Buffer scratch_memory_;
   char* scratch_ = nullptr;

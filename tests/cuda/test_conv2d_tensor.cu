@@ -1,13 +1,14 @@
 // The convolution on tensor cores, over tiles, phases, splits and epilogues, against the definition in double
 // of the operands that it reads.
 #include "kernels/conv2d/tensor_plan_cuda.h"
-#include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/tf32.cuh"
 #include "tests/cuda/conv2d_harness.h"
+#include "tests/cuda/tf32.h"
 
 namespace swag {
 namespace {
 
+using cuda::TensorUnits;
+using cuda::conv2d::TensorTileIndex;
 using test::channels;
 using test::check_mask;
 using test::Conv2dCase;
@@ -22,11 +23,10 @@ using test::Parts;
 using test::random_vector;
 using test::relative_l2;
 using test::Result;
+using test::rounded;
 using test::run;
 using test::same_bytes;
 using test::worst_element;
-using cuda::TensorUnits;
-using cuda::conv2d::TensorTileIndex;
 
 // Tensor cores cut off what is below their sum's last bit: here they are modelled with one rounding per
 // instruction, and a real one gets this much.
@@ -55,26 +55,15 @@ std::vector<TileCase> cases() {
       {{"3x3, odd map", {128, 128, 3, 3, 1, 1, 1, 1}, 13, 19}, kMiddleTile, kLargeTile},
       {{"3x3, one row of tiles", {64, 64, 3, 3, 1, 1, 1, 1}, 5, 33}, kTallTile, kSmallTile},
       {{"1x1", {128, 256, 1, 1, 1, 1, 0, 0}, 9, 11}, kManyWarpsTile, kMiddleTile},
-      {{"1x1, stride 2: phases without taps", {128, 128, 1, 1, 2, 2, 0, 0}, 10, 17}, kSmallTile, kManyWarpsTile},
+      {{"1x1, stride 2: phases without taps", {128, 128, 1, 1, 2, 2, 0, 0}, 10, 17},
+       kSmallTile,
+       kManyWarpsTile},
       {{"3x3, stride 2, odd", {128, 128, 3, 3, 2, 2, 1, 1}, 11, 14}, kMiddleTile, kMiddleTile},
       {{"5x5, unpadded, in wider tensors", {64, 64, 5, 5, 1, 1, 0, 0}, 12, 9, 8, 4}, kSmallTile, kSmallTile},
       {{"1x7, oblong padding", {64, 128, 1, 7, 1, 1, 0, 3}, 6, 21}, kManyWarpsTile, kSmallTile},
       {{"stride 3: nine phases", {64, 64, 3, 3, 3, 3, 1, 1}, 10, 13}, kSmallTile, kSmallTile},
       {{"a map of one pixel", {64, 64, 3, 3, 1, 1, 1, 1}, 1, 1}, kSmallTile, kSmallTile},
   };
-}
-
-__global__ void round_kernel(float* values, int count) {
-  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (i < count) values[i] = rounded_to_tf32(values[i]);
-}
-
-/// As whoever stores a map rounds it.
-Floats rounded(const Floats& values) {
-  test::DeviceBuffer<float> buffer(values);
-  const int count = static_cast<int>(values.size());
-  launch(round_kernel, dim3((count + 255) / 256), dim3(256), 0, Stream{}, buffer.data(), count);
-  return buffer.values();
 }
 
 Conv2dParams params_of(const Conv2dCase& shape) {

@@ -1,39 +1,24 @@
 // The Gram matrix on tensor cores, against its definition in double of the operands that it reads.
-#include "kernels/cuda/elementwise.cuh"
-#include "kernels/cuda/launch.cuh"
-#include "kernels/gram.h"
-#include "tests/cuda/device_buffer.h"
+#include "src/backend/cuda_gram.h"
+#include "tests/cuda/tf32.h"
 #include "tests/kernels/gram_cases.h"
 
 namespace swag {
 namespace {
 
-using cuda::GramMap;
 using cuda::TensorUnits;
 using test::DeviceBuffer;
 using test::naive_gram;
 using test::random_vector;
 using test::relative_l2;
+using test::rounded;
 using test::same_bytes;
 using test::Workspace;
 using test::worst_element;
 
 using Floats = std::vector<float>;
 
-__global__ void round_kernel(Tf32* values, int count) {
-  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (i < count) cuda::store(values + i, cuda::load<1>(cuda::as_floats(values + i)));
-}
-
 Tf32* stored(DeviceBuffer<float>& buffer) { return reinterpret_cast<Tf32*>(buffer.data()); }
-
-/// As whoever stores a map rounds it.
-Floats rounded(const Floats& values) {
-  DeviceBuffer<float> buffer(values);
-  const int count = static_cast<int>(values.size());
-  launch(round_kernel, dim3((count + 255) / 256), dim3(256), 0, Stream{}, stored(buffer), count);
-  return buffer.values();
-}
 
 /// An H100's, or so few processors that nothing is split.
 TensorUnits units_of(int processors) {
@@ -44,31 +29,34 @@ TensorUnits units_of(int processors) {
   return units;
 }
 
-std::vector<double> gram(const Floats& s, const GramMap& map, const TensorUnits& units) {
+GramParams params_of(const Shape& map) { return {map.pixels(), map.c}; }
+
+std::vector<double> gram(const Floats& s, const Shape& map, const TensorUnits& units) {
   DeviceBuffer<float> device_s(s);
-  Workspace workspace(cuda::gram_workspace_bytes(map, units));
-  DeviceBuffer<double> a(int64_t{map.d} * map.d);
-  cuda::gram_forward(a.data(), stored(device_s), workspace.data(), map, units, Stream{});
+  Workspace workspace(cuda::gram_workspace_bytes(params_of(map), units));
+  DeviceBuffer<double> a(int64_t{map.c} * map.c);
+  cuda::gram_forward(a.data(), stored(device_s), workspace.data(), params_of(map), units, Stream{});
   CHECK((a.intact() && workspace.intact()));
   return a.values();
 }
 
-const GramMap kMaps[] = {{1, 1, 64}, {9, 13, 64}, {40, 37, 128}, {5, 8, 192}, {6, 10, 320}};
+const Shape kMaps[] = {{1, 1, 64}, {9, 13, 64}, {40, 37, 128}, {5, 8, 192}, {6, 10, 320}};
 
 }  // namespace
 
-TEST_CASE("cuda Gram matrix on tensor cores agrees with its definition, is symmetric, and is the same twice") {
+TEST_CASE(
+    "cuda Gram matrix on tensor cores agrees with its definition, is symmetric, and is the same twice") {
   REQUIRE_DEVICE();
-  for (const GramMap& map : kMaps) {
+  for (const Shape& map : kMaps) {
     CAPTURE(map.h);
-    CAPTURE(map.d);
-    const Floats s = rounded(random_vector<float>(map.params().m * map.d, 1, -0.5, 2));
+    CAPTURE(map.c);
+    const Floats s = rounded(random_vector<float>(map.pixels() * map.c, 1, -0.5, 2));
     for (const int processors : {1, 132}) {
       CAPTURE(processors);
       const std::vector<double> a = gram(s, map, units_of(processors));
-      CHECK_FALSE(!(worst_element(a, naive_gram(s, map.params())) <= 2e-6));
-      for (int i = 0; i < map.d; ++i) {
-        for (int j = 0; j < i; ++j) REQUIRE(a[i * map.d + j] == a[j * map.d + i]);
+      CHECK_FALSE(!(worst_element(a, naive_gram(s, params_of(map))) <= 2e-6));
+      for (int i = 0; i < map.c; ++i) {
+        for (int j = 0; j < i; ++j) REQUIRE(a[i * map.c + j] == a[j * map.c + i]);
       }
       CHECK(same_bytes(a, gram(s, map, units_of(processors))));
     }
@@ -77,19 +65,20 @@ TEST_CASE("cuda Gram matrix on tensor cores agrees with its definition, is symme
 
 TEST_CASE("cuda Gram matrix on tensor cores sums a long map of one sign as exactly as float can") {
   REQUIRE_DEVICE();
-  const GramMap map{64, 96, 64};
-  const Floats s = rounded(random_vector<float>(map.params().m * map.d, 2, 0.5, 1));
-  CHECK_FALSE(!(worst_element(gram(s, map, units_of(1)), naive_gram(s, map.params())) <= 1e-6));
+  const Shape map{64, 96, 64};
+  const Floats s = rounded(random_vector<float>(map.pixels() * map.c, 2, 0.5, 1));
+  CHECK_FALSE(!(worst_element(gram(s, map, units_of(1)), naive_gram(s, params_of(map))) <= 1e-6));
 }
 
 TEST_CASE("cuda Gram matrix's way back on tensor cores is a product that is rounded once") {
   REQUIRE_DEVICE();
-  for (const GramMap& map : kMaps) {
-    CAPTURE(map.d);
-    const int64_t m = map.params().m;
-    const int d = map.d;
+  for (const Shape& map : kMaps) {
+    CAPTURE(map.c);
+    const int64_t m = map.pixels();
+    const int d = map.c;
     const double factor = 0.37;
-    const Floats s = rounded(random_vector<float>(m * d, 3)), before = rounded(random_vector<float>(m * d, 4));
+    const Floats s = rounded(random_vector<float>(m * d, 3)),
+                 before = rounded(random_vector<float>(m * d, 4));
     Floats difference = random_vector<float>(int64_t{d} * d, 5);
     for (int i = 0; i < d; ++i) {
       for (int j = 0; j < i; ++j) difference[i * d + j] = difference[j * d + i];
@@ -113,10 +102,10 @@ TEST_CASE("cuda Gram matrix's way back on tensor cores is a product that is roun
       units.counters = counters.data();
       DeviceBuffer<float> device_s(s), ds(before), device_difference(difference);
       const DeviceBuffer<double> device_offset(offset);
-      Workspace workspace(cuda::gram_workspace_bytes(map, units));
-      cuda::gram_backward(stored(ds), stored(device_s), device_difference.data(),
-                          whole ? device_offset.data() : nullptr, factor, whole, workspace.data(), map, units,
-                          Stream{});
+      Workspace workspace(gram_product_workspace_bytes(map, units));
+      gram_product({ds.data(), DType::kTf32, map}, {device_s.data(), DType::kTf32, map},
+                   device_difference.data(), whole ? device_offset.data() : nullptr, factor, whole,
+                   workspace.data(), units, Stream{});
       CHECK((ds.intact() && workspace.intact()));
       CHECK_FALSE(!(relative_l2(ds.values(), expected) <= 3e-4));  // 2^-12 of each element
       CHECK(same_bytes(ds.values(), rounded(ds.values())));
