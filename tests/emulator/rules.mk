@@ -3,7 +3,7 @@
 
 emulator := $(BUILD)/emulator
 EMULATOR_OPTIMISATION ?= -O2
-EMULATOR_FLAGS = -std=c++17 $(EMULATOR_OPTIMISATION) $(debug) -Wall -Wextra -Wno-unknown-pragmas $(if $(WERROR),-Werror) -pthread -I. \
+EMULATOR_FLAGS = -std=c++17 $(EMULATOR_OPTIMISATION) $(debug) $(unrolling) -Wall -Wextra -Wno-unknown-pragmas $(if $(WERROR),-Werror) -pthread -I. \
                   -MMD -MP -DSWAG_SOURCE_DIR='"$(CURDIR)"' \
                   $(if $(SANITIZE),-DEMULATOR_UNWATCHED) $(sanitizers)
 # Every access becomes a call of __tsan_*, which the emulator defines: nothing of ThreadSanitizer is linked.
@@ -11,6 +11,8 @@ ifneq ($(findstring clang,$(shell $(CXX) --version 2>/dev/null)),)
 instrument := -fsanitize=thread -mllvm -tsan-instrument-func-entry-exit=0
 # Of the fifth version that clang writes, binutils 2.40 does not understand which lines were inlined where.
 debug := -gdwarf-4
+# g++ leaves kernels' loops alone; where clang unrolls them all, that is minutes a file for nothing.
+unrolling := -mllvm -pragma-unroll-threshold=100 -Wno-pass-failed
 else
 debug := -g
 instrument := -fsanitize=thread --param tsan-instrument-func-entry-exit=0
