@@ -91,7 +91,12 @@ for root in getattr(util.find_spec("nvidia"), "submodule_search_locations", []):
 
 # ---------------------------------------------------------------- the parts: every line of JSON that one prints is a figure
 
-modes="single tf32"
+modes="single tf32"  # precisions
+in_modes() {
+  local mode status=0
+  for mode in $modes; do "$@" "$mode" || status=1; done
+  return $status
+}
 on_gpu() { [ $device = cuda ]; }
 skip() { echo "SKIP: $1"; return 77; }
 needs_gpu() { on_gpu || skip "$1 needs a GPU"; }
@@ -120,14 +125,15 @@ ready() {
 
 # Is it alive, and how fast? The Wasserstein loss, which is predicted to take 1 ms more, last.
 alive() {
-  local network size precision sizes="512 1024"
+  local network size status=0 sizes="512 1024"
   on_gpu || sizes=32
   for size in $sizes; do
     for network in vgg19 resnet50; do
-      for precision in $modes; do bench_network "$network" "$size" gram "$precision"; done
+      in_modes bench_network "$network" "$size" gram || status=1
     done
   done
-  for precision in $modes; do bench_network vgg19 "${sizes%% *}" wasserstein "$precision"; done
+  in_modes bench_network vgg19 "${sizes%% *}" wasserstein || status=1
+  return $status
 }
 bench_network() {
   "$swag" bench network --network "$1" --size "$2" --style-loss "$3" --precision "$4" --device $device --weights splitmix:7 --json \
@@ -135,14 +141,12 @@ bench_network() {
 }
 
 ops() {
-  local precision size=512 history=10
+  local size=512 history=10
   on_gpu || size=32 history=1
-  for precision in $modes; do
-    "$swag" bench ops --network "$1" --size $size --precision "$precision" --device $device --history $history --json
-  done
+  "$swag" bench ops --network "$1" --precision "$2" --size $size --device $device --history $history --json
 }
-ops_vgg19() { ops vgg19; }
-ops_resnet50() { ops resnet50; }
+ops_vgg19() { in_modes ops vgg19; }
+ops_resnet50() { in_modes ops resnet50; }
 
 # The op tests, whole networks against PyTorch's float64, a stylisation against the CPU's.
 tests() { SWAG_GOLDEN=$root/tests/golden "$gpu_tests"; }
@@ -191,7 +195,7 @@ initcheck() { sanitize initcheck; }
 
 # 200 iterations on both sides: the losses that they end with.
 agreement() {
-  local network mode pixels=256
+  local network pixels=256
   paint() {
     "$swag" assets/content.jpg assets/style.jpg -o "$network-$1-$2.png" --overwrite --quiet --network $network \
       --weights splitmix:7 --size $pixels --scales 1 --iterations 200 --device "$1" --precision "$2" --log "$network-$1-$2.jsonl"
@@ -199,7 +203,7 @@ agreement() {
   on_gpu || pixels=32
   for network in vgg19 resnet50; do
     paint cpu single
-    for mode in $modes; do paint $device "$mode"; done
+    in_modes paint $device
   done
   python3 - $device $modes <<'PYTHON'
 import json, sys
@@ -294,7 +298,7 @@ run_part() {
   rm -rf "$folder"
   mkdir -p "$folder"
   # A part may leave files where it runs; paths are the tree's.
-  timeout -k 5 "$left" bash -c "$(declare -p root device swag gpu_tests nvcc packed); $(declare -f); cd '$folder' && ln -sfn \
+  timeout -k 5 "$left" bash -c "$(declare -p root device swag modes gpu_tests nvcc packed); $(declare -f); cd '$folder' && ln -sfn \
     '$root/assets' assets && ln -sfn '$root/build' build && ln -sfn '$root/tools' tools && case $part in ready) cd '$root' ;; esac
     set -e -o pipefail; $part" 2>&1 < /dev/null | figures "$part" > "$folder/log"
   status=${PIPESTATUS[0]}

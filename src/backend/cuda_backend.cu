@@ -20,7 +20,6 @@
 namespace swag {
 namespace {
 
-constexpr int64_t kMebibyte = 1 << 20;
 constexpr int kLanes = 4;  // as many sizes as most networks' style taps have
 
 float* floats(const Tensor& tensor) { return tensor.as<float>(); }
@@ -75,29 +74,11 @@ class CudaBackend final : public Backend {
   // ---------------------------------------------------------------- memory
 
   int64_t available_bytes() const override {
-    return translated([&] {
-      size_t free = 0, total = 0;
-      CUDA_CHECK(cudaSetDevice(ordinal_));
-      CUDA_CHECK(cudaMemGetInfo(&free, &total));
-      return static_cast<int64_t>(free);
-    });
+    return cuda_free_bytes(ordinal_);
   }
   void* allocate(int64_t bytes) override {
     assert(bytes >= 0);
-    return translated([&] {
-      void* data = nullptr;
-      CUDA_CHECK(cudaSetDevice(ordinal_));
-      const cudaError_t code = cudaMalloc(&data, static_cast<size_t>(bytes));
-      if (code == cudaErrorMemoryAllocation) {
-        cudaGetLastError();
-        throw Error(Status::kMemory,
-                    "cannot allocate " + std::to_string((bytes + kMebibyte - 1) / kMebibyte) + " MiB on " +
-                        cuda_device_name(ordinal_) + ", which has " +
-                        std::to_string(available_bytes() / kMebibyte) + " MiB free: use a smaller size");
-      }
-      CUDA_CHECK(code);
-      return data;
-    });
+    return cuda_memory(ordinal_, bytes);
   }
   void deallocate(void* data) noexcept override {
     cudaSetDevice(ordinal_);

@@ -26,6 +26,10 @@ auto translated(Call&& call) {
 std::string cuda_device_name(int ordinal);    // "cuda:0"
 std::string cuda_device_detail(int ordinal);  // as DeviceInfo has it
 
+/// Memory of a device. Throws Error(kMemory) that says how much it has.
+void* cuda_memory(int ordinal, int64_t bytes);
+int64_t cuda_free_bytes(int ordinal);
+
 /// A stream, and the cuBLAS handle that works on it, with memory of its own: of what a handle would take
 /// for itself a graph makes nodes.
 class CudaQueue {
@@ -39,8 +43,8 @@ class CudaQueue {
         int major = 0;
         CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal));
         bytes = size_t{major >= 9 ? 32u : 4u} << 20;  // what cuBLAS's guide asks for
-        CUDA_CHECK(cudaMalloc(&workspace_, bytes));
       });
+      workspace_ = cuda_memory(ordinal, static_cast<int64_t>(bytes));
       const bool usable = cublasCreate(&cublas_) == CUBLAS_STATUS_SUCCESS &&
                           cublasSetStream(cublas_, stream_) == CUBLAS_STATUS_SUCCESS &&
                           cublasSetMathMode(cublas_, CUBLAS_DEFAULT_MATH) == CUBLAS_STATUS_SUCCESS &&

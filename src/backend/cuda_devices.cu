@@ -57,6 +57,33 @@ std::unique_ptr<Backend> make_device_backend(int ordinal) {
 
 std::string cuda_device_name(int ordinal) { return std::string(kFamily) + ":" + std::to_string(ordinal); }
 
+int64_t cuda_free_bytes(int ordinal) {
+  return translated([&] {
+    size_t free = 0, total = 0;
+    CUDA_CHECK(cudaSetDevice(ordinal));
+    CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    return static_cast<int64_t>(free);
+  });
+}
+
+void* cuda_memory(int ordinal, int64_t bytes) {
+  constexpr int64_t kMebibyte = 1 << 20;
+  return translated([&] {
+    void* data = nullptr;
+    CUDA_CHECK(cudaSetDevice(ordinal));
+    const cudaError_t code = cudaMalloc(&data, static_cast<size_t>(bytes));
+    if (code == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      throw Error(Status::kMemory, "cannot allocate " + std::to_string((bytes + kMebibyte - 1) / kMebibyte) +
+                                       " MiB on " + cuda_device_name(ordinal) + ", which has " +
+                                       std::to_string(cuda_free_bytes(ordinal) / kMebibyte) +
+                                       " MiB free: use a smaller size");
+    }
+    CUDA_CHECK(code);
+    return data;
+  });
+}
+
 std::string cuda_device_detail(int ordinal) {
   return translated([&] {
     cudaDeviceProp properties;

@@ -94,7 +94,7 @@ class GpuCheck(unittest.TestCase):
         self.script("build/emulator/swag", """echo '{"op":"scale","ms":0.125}'""")
         self.check("--emulator", "ops_vgg19", OUT=str(out))  # what is known already goes along
         self.assertEqual(self.lines(out / "results.jsonl"), self.lines())
-        self.assertEqual(self.figures("ops_vgg19")[2:], [{"part": "ops_vgg19", "op": "scale", "ms": 0.125}])
+        self.assertEqual(self.figures("ops_vgg19")[2:], 2 * [{"part": "ops_vgg19", "op": "scale", "ms": 0.125}])  # in each mode
 
     def test_what_was_brought_along_is_not_built(self):
         self.script("programs/nvidia-smi", "case $* in *compute_cap*) echo 9.0;; *) echo Some GPU;; esac")
@@ -127,7 +127,8 @@ class GpuCheck(unittest.TestCase):
         self.script("build/emulator/swag", losses % 102)
         self.check("--emulator", "agreement")
         self.assertEqual(self.figures("agreement")[0],
-                         {"part": "agreement", "network": "vgg19", "cpu": 100, "device": 102, "ratio": 1.02})
+                         {"part": "agreement", "network": "vgg19", "precision": "single", "cpu": 100, "device": 102, "ratio": 1.02})
+        self.assertEqual([line["precision"] for line in self.figures("agreement")], ["single", "tf32"] * 2)
         self.script("build/emulator/swag", losses % 96)
         self.check("--emulator", "agreement", status=1)
         self.script("build/emulator/swag", losses % "NaN")
