@@ -34,6 +34,12 @@ struct BenchRequest {
   const char* conv() const { return name_of(static_cast<Conv2dAlgorithm>(settings.api.conv)); }
 };
 
+void settle_precision(BenchRequest& request, const Backend& backend, Precision wanted) {
+  const std::string note = precision_note(backend, wanted);
+  if (!note.empty()) std::fprintf(stderr, "swag: warning: %s\n", note.c_str());
+  request.computed_in = precision_on(backend, wanted);
+}
+
 int integer_of(const char* option, const std::string& text, const Range& range) {
   try {
     return parse_integer(text, range);
@@ -114,7 +120,7 @@ int bench_network_command(const Arguments& arguments) {
   Model model = make_model(request->settings);
   model.graph = graph_for(model.graph, options);
   const auto backend = make_backend(request->settings.device, request->settings.api.threads);
-  request->computed_in = precision_on(*backend, options.wanted_precision());
+  settle_precision(*request, *backend, options.wanted_precision());
   report(*request, bench_network(*backend, model, options, request->size, request->repeat));
   return 0;
 }
@@ -221,7 +227,7 @@ int bench_ops_command(const Arguments& arguments) {
   Model model = make_model(request->settings);
   model.graph = graph_for(model.graph, options);
   const auto backend = make_backend(request->settings.device, request->settings.api.threads);
-  request->computed_in = precision_on(*backend, options.wanted_precision());
+  settle_precision(*request, *backend, options.wanted_precision());
   report(*request, bench_ops(*backend, model, options, request->size, request->repeat));
   return 0;
 }
