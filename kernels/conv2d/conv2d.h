@@ -22,8 +22,8 @@ enum class Conv2dAlgorithm : uint8_t {
   kWinograd,  // F(4x4, 3x3): a quarter of the products, three to four times the rounding error (docs/cpu.md).
               // A layer that is not 3x3 with stride 1, and double precision, are computed as with kDirect.
   kPlain,     // on a GPU: one thread per output, for readers and tests. On the CPU it means kDirect.
-  kTensorCores,  // on a GPU that has them, of maps stored as they read them: an implicit GEMM too. Where a
-                 // layer's channels are no multiples of 64 it means kDirect, and on the CPU.
+  kTensorCores,  // on a GPU that has them, of maps stored as they read them: an implicit GEMM too. Only
+                 // where conv2d_choose says so: channels are multiples of 64.
 };
 
 enum class Conv2dDirection : uint8_t { kForward, kBackwardData };
@@ -110,7 +110,7 @@ void conv2d_backward_data(T* dx,            // (h, w, c_in), pitch x_pitch; pixe
 // the GPU, and those of different generations add differently. kWinograd means kDirect here.
 namespace cuda {
 
-/// `operand`: what the map that is read is stored as. Not for layers that kTensorCores cannot do.
+/// `operand`: what the map that is read is stored as.
 Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, DType operand, const TensorUnits& units);
 int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction);
 /// `factor`: of the weight, for kTensorCores.

@@ -63,14 +63,6 @@ __global__ void __launch_bounds__(kPlainThreads)
 
 constexpr int kPackThreads = 256;
 
-struct PackArguments {
-  Conv2dLayer layer;
-  Phase phase;
-  bool forward = true;
-  int in = 0, in_padded = 0, out = 0, out_padded = 0;
-  int64_t count = 0;
-};
-
 /// Thread: one packed weight of one phase. Grid: (count / 256) x 256. Runs once per network.
 __global__ void conv2d_pack_kernel(float* packed, const float* weight,
                                    const __grid_constant__ PackArguments g) {
@@ -81,11 +73,7 @@ __global__ void conv2d_pack_kernel(float* packed, const float* weight,
   const int tap = column / g.in_padded, in = column % g.in_padded;
   float value = 0;
   if (tap < rows.taps * cols.taps && in < g.in && out < g.out) {
-    const int64_t i = rows.tap_first + rows.tap_step * (tap / cols.taps);
-    const int64_t j = cols.tap_first + cols.tap_step * (tap % cols.taps);
-    const Conv2dLayer& l = g.layer;
-    const int c_out = g.forward ? out : in, c_in = g.forward ? in : out;
-    value = weight[((c_out * l.kh + i) * l.kw + j) * l.c_in + c_in];
+    value = weight_of(weight, g, tap, in, out);
   }
   packed[g.phase.packed_offset + index] = value;
 }
@@ -93,16 +81,8 @@ __global__ void conv2d_pack_kernel(float* packed, const float* weight,
 // ---------------------------------------------------------------- launchers
 
 void gemm_pack(float* packed, const float* weight, const Gemm& gemm, Stream stream) {
-  PackArguments g;
-  g.layer = gemm.layer;
-  g.forward = gemm.direction == Conv2dDirection::kForward;
-  g.in = gemm.in;
-  g.in_padded = gemm.in_padded;
-  g.out = gemm.out;
-  g.out_padded = gemm.out_padded;
   for_each_phase(gemm, [&](const Phase& phase) {
-    g.phase = phase;
-    g.count = gemm.packed_elements(phase);
+    const PackArguments g = pack_arguments(gemm, phase);
     if (g.count == 0) return;
     launch(conv2d_pack_kernel, dim3(static_cast<unsigned>(ceil_div(g.count, kPackThreads))),
            dim3(kPackThreads), 0, stream, packed, weight, g);

@@ -131,6 +131,40 @@ struct GemmArguments {
   Phase phase[kPhasesPerLaunch];
 };
 
+/// One phase of a weight that is packed.
+struct PackArguments {
+  Conv2dLayer layer;
+  Phase phase;
+  bool forward = true;
+  int in = 0, in_padded = 0, out = 0, out_padded = 0;
+  float factor = 1;  // of every weight
+  int64_t count = 0;
+};
+
+inline PackArguments pack_arguments(const Gemm& gemm, const Phase& phase) {
+  PackArguments g;
+  g.layer = gemm.layer;
+  g.phase = phase;
+  g.forward = gemm.direction == Conv2dDirection::kForward;
+  g.in = gemm.in;
+  g.in_padded = gemm.in_padded;
+  g.out = gemm.out;
+  g.out_padded = gemm.out_padded;
+  g.count = gemm.packed_elements(phase);
+  return g;
+}
+
+/// The weight between channel `in` of a phase's tap and channel `out`.
+__device__ __forceinline__ float weight_of(const float* weight, const PackArguments& g, int tap, int in,
+                                           int out) {
+  const Axis &rows = g.phase.rows, &cols = g.phase.cols;
+  const int64_t i = rows.tap_first + rows.tap_step * (tap / cols.taps);
+  const int64_t j = cols.tap_first + cols.tap_step * (tap % cols.taps);
+  const Conv2dLayer& l = g.layer;
+  const int c_out = g.forward ? out : in, c_in = g.forward ? in : out;
+  return g.factor * weight[((c_out * l.kh + i) * l.kw + j) * l.c_in + c_in];
+}
+
 /// gemm_cuda.cu
 void gemm_run(GemmArguments arguments, const Gemm& gemm, Stream stream);
 

@@ -129,7 +129,7 @@ __device__ __forceinline__ bool add_splits(float (&sum)[kCount][4], const GemmAr
 }
 
 /// Writes 16 pixels by kWarpN channels of a warp: through its own corner of shared memory, so that lanes side
-/// by side have channels side by side. `first`: the tile's pixel that the 16 begin with.
+/// by side have channels side by side.
 template <int kWarpN, int kTilesN>
 __device__ __forceinline__ void write_rows(const GemmArguments& g, const Phase& phase, int row, int first_col,
                                            int channel, float* corner, const float (&sum)[kTilesN][4]) {
@@ -269,16 +269,8 @@ __global__ void __launch_bounds__(kTensorTiles[kIndex].threads(), kTensorTiles[k
 
 constexpr int kPackThreads = 256;
 
-struct PackArguments {
-  Conv2dLayer layer;
-  Phase phase;
-  bool forward = true;
-  int in = 0;
-  float factor = 1;
-  int64_t count = 0;
-};
-
-/// Thread: one packed weight of one phase, rounded. Grid: (count / 256) x 256. Runs once per network.
+/// Thread: one packed weight of one phase, rounded. Grid: (count / 256) x 256. Runs once per
+/// network, and for each Gram matrix on its way back.
 __global__ void tensor_pack_kernel(float* packed, const float* weight,
                                    const __grid_constant__ PackArguments g) {
   constexpr int kColumns = row_columns(sizeof(float)), kChunk = kChunkBytes / sizeof(float);
@@ -291,12 +283,7 @@ __global__ void tensor_pack_kernel(float* packed, const float* weight,
   const int column = static_cast<int>(block % blocks), tap = column / tap_blocks;
   const int out = static_cast<int>(block / blocks) * kBlockRows + row;
   const int in = column % tap_blocks * kColumns + swizzled(place / kChunk, row) * kChunk + place % kChunk;
-  const int64_t i = rows.tap_first + rows.tap_step * (tap / cols.taps);
-  const int64_t j = cols.tap_first + cols.tap_step * (tap % cols.taps);
-  const Conv2dLayer& l = g.layer;
-  const int c_out = g.forward ? out : in, c_in = g.forward ? in : out;
-  packed[g.phase.packed_offset + index] =
-      rounded_to_tf32(g.factor * weight[((c_out * l.kh + i) * l.kw + j) * l.c_in + c_in]);
+  packed[g.phase.packed_offset + index] = rounded_to_tf32(weight_of(weight, g, tap, in, out));
 }
 
 // ---------------------------------------------------------------- launchers
@@ -316,14 +303,9 @@ void launch_tiles(const GemmArguments& g, int phases, Stream stream) {
 }  // namespace
 
 void tensor_pack(float* packed, const float* weight, float factor, const Gemm& gemm, Stream stream) {
-  PackArguments g;
-  g.layer = gemm.layer;
-  g.forward = gemm.direction == Conv2dDirection::kForward;
-  g.in = gemm.in;
-  g.factor = factor;
   for_each_phase(gemm, [&](const Phase& phase) {
-    g.phase = phase;
-    g.count = gemm.packed_elements(phase);
+    PackArguments g = pack_arguments(gemm, phase);
+    g.factor = factor;
     if (g.count == 0) return;
     launch(tensor_pack_kernel, dim3(static_cast<unsigned>(ceil_div(g.count, kPackThreads))),
            dim3(kPackThreads), 0, stream, packed, weight, g);

@@ -14,8 +14,8 @@
 //                      d[2] = D(g + 8, 2t)    d[3] = D(g + 8, 2t + 1)
 //
 // TF32 operands are floats of which the tensor core does not read the low 13 bits: it truncates. Round first,
-// with round_to_tf32 (tf32.cuh), or lose a digit. Sums: the host form adds in float64 and rounds once per instruction; a
-// GPU keeps fewer bits. How far the two are apart has not been measured.
+// with round_to_tf32 (tf32.cuh), or lose a digit. Sums: the host form adds in float64 and rounds once per
+// instruction; a GPU keeps fewer bits. How far the two are apart has not been measured.
 //
 // What Hopper's instructions would need here, beyond forms of their own:
 //   wgmma  operands by descriptor (a 64-bit word: address, strides, swizzle of a tile in shared memory)

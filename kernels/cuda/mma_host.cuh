@@ -56,7 +56,7 @@ struct MmaLane {
   const uint32_t* b;
 };
 
-/// A row of B, or of the sums: the compiler's vectors, as most of an emulated run is spent here.
+/// A row of B, or of the sums: the compiler's vectors, as a third of an emulated run is spent here.
 typedef double MmaRow __attribute__((vector_size(8 * sizeof(double))));
 
 /// D += A B from the fragments of 32 lanes. A register holds kPack elements along k, a group of four lanes 4 *
