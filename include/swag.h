@@ -116,11 +116,12 @@ typedef enum swag_pooling { SWAG_POOLING_MAX = 0, SWAG_POOLING_AVERAGE = 1 } swa
 
 /* What networks compute in. Losses, pixels and optimisers are float32 or float64 in all of them. */
 typedef enum swag_precision {
-  SWAG_SINGLE = 0,        /* float32 */
-  SWAG_DOUBLE = 1,        /* float64, on the CPU only */
-  SWAG_TF32 = 2,          /* on a GPU's tensor cores, which read 10 of float32's 23 bits; docs/kernels.md */
-  SWAG_PRECISION_AUTO = 3 /* TF32 on a GPU that has it, unless features are smoothed at a given temperature;
-                           * else float32 */
+  SWAG_SINGLE = 0,         /* float32 */
+  SWAG_DOUBLE = 1,         /* float64, on the CPU only */
+  SWAG_TF32 = 2,           /* on a GPU's tensor cores, which read 10 of float32's 23 bits; docs/kernels.md */
+  SWAG_PRECISION_AUTO = 3, /* TF32 on a GPU that has it, unless features are smoothed at a given temperature;
+                            * else float32 */
+  SWAG_HALF = 4            /* tensor cores, features in float16 and their gradients in bfloat16 */
 } swag_precision;
 
 /* How convolutions that have a choice are computed; docs/cpu.md has the rule of "auto". Double precision is

@@ -25,8 +25,9 @@ void add_forward(T* y,        // (pixels, c), pitch y_pitch; may equal a or b
 
 namespace cuda {
 
-template <typename T>
-void add_forward(T* y, const float* a, const float* b, const AddParams& params, Stream stream);
+/// b may be of another type.
+template <typename T, typename B>
+void add_forward(T* y, const T* a, const B* b, const AddParams& params, Stream stream);
 
 }  // namespace cuda
 }  // namespace swag

@@ -39,10 +39,10 @@ void batch_norm_backward(T* dx,           // (pixels, c), pitch x_pitch; may equ
 namespace cuda {
 
 template <typename T>
-void batch_norm_forward(T* y, const float* x, const float* scale, const float* shift,
+void batch_norm_forward(T* y, const T* x, const float* scale, const float* shift,
                         const BatchNormParams& params, Stream stream);
 template <typename T>
-void batch_norm_backward(T* dx, const float* dy, const float* scale, const BatchNormParams& params,
+void batch_norm_backward(T* dx, const T* dy, const float* scale, const BatchNormParams& params,
                          Stream stream);
 
 }  // namespace cuda

@@ -10,7 +10,7 @@ namespace {
 /// stay in the first-level cache. Bound by bytes: 8 per channel.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads)
-    batch_norm_forward_kernel(T* y, const float* x, const float* scale, const float* shift,
+    batch_norm_forward_kernel(T* y, const T* x, const float* scale, const float* shift,
                               BatchNormParams params) {
   for_each_unit(params.pixels, params.c / kWidth, [&](int64_t pixel, int unit) {
     const int channel = unit * kWidth;
@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(kElementThreads)
 /// A thread makes kWidth channels of dx. Grid, block and bound as forward.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads)
-    batch_norm_backward_kernel(T* dx, const float* dy, const float* scale, BatchNormParams params) {
+    batch_norm_backward_kernel(T* dx, const T* dy, const float* scale, BatchNormParams params) {
   for_each_unit(params.pixels, params.c / kWidth, [&](int64_t pixel, int unit) {
     const int channel = unit * kWidth;
     Floats<kWidth> v = load<kWidth>(dy + pixel * params.y_pitch + channel);
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kElementThreads)
 // ---------------------------------------------------------------- launchers
 
 template <typename T>
-void batch_norm_forward(T* y, const float* x, const float* scale, const float* shift,
+void batch_norm_forward(T* y, const T* x, const float* scale, const float* shift,
                         const BatchNormParams& params, Stream stream) {
   if (params.pixels == 0 || params.c == 0) return;
   const bool vector = fits_float4({params.c, params.x_pitch, params.y_pitch}, {x, y, scale, shift});
@@ -51,11 +51,13 @@ void batch_norm_forward(T* y, const float* x, const float* scale, const float* s
 }
 template void batch_norm_forward(float*, const float*, const float*, const float*, const BatchNormParams&,
                                  Stream);
-template void batch_norm_forward(Tf32*, const float*, const float*, const float*, const BatchNormParams&,
+template void batch_norm_forward(Tf32*, const Tf32*, const float*, const float*, const BatchNormParams&,
+                                 Stream);
+template void batch_norm_forward(Float16*, const Float16*, const float*, const float*, const BatchNormParams&,
                                  Stream);
 
 template <typename T>
-void batch_norm_backward(T* dx, const float* dy, const float* scale, const BatchNormParams& params,
+void batch_norm_backward(T* dx, const T* dy, const float* scale, const BatchNormParams& params,
                          Stream stream) {
   if (params.pixels == 0 || params.c == 0) return;
   const bool vector = fits_float4({params.c, params.x_pitch, params.y_pitch}, {dx, dy, scale});
@@ -64,6 +66,7 @@ void batch_norm_backward(T* dx, const float* dy, const float* scale, const Batch
          map_grid(params.pixels, block), block, 0, stream, dx, dy, scale, params);
 }
 template void batch_norm_backward(float*, const float*, const float*, const BatchNormParams&, Stream);
-template void batch_norm_backward(Tf32*, const float*, const float*, const BatchNormParams&, Stream);
+template void batch_norm_backward(Tf32*, const Tf32*, const float*, const BatchNormParams&, Stream);
+template void batch_norm_backward(BFloat16*, const BFloat16*, const float*, const BatchNormParams&, Stream);
 
 }  // namespace swag::cuda

@@ -27,7 +27,8 @@ void copy_channels(T* y,        // (pixels, c), pitch y_pitch; y may not overlap
 
 namespace cuda {
 
-void copy_channels(float* y, const float* x, const CopyChannelsParams& params, Stream stream);
+template <typename T>
+void copy_channels(T* y, const T* x, const CopyChannelsParams& params, Stream stream);
 
 }  // namespace cuda
 }  // namespace swag

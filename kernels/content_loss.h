@@ -28,15 +28,17 @@ namespace swag::cuda {
 /// Bytes of scratch for content_loss_forward, whatever the count.
 int64_t content_loss_workspace_bytes();
 
-void content_loss_forward(double* loss,         // (1), device
-                          double* inner,        // (1), device: sum (s - target) * s
-                          const float* s,       // (count)
-                          const float* target,  // (count)
-                          void* workspace,      // (content_loss_workspace_bytes), aligned to 16 bytes
+template <typename S>
+void content_loss_forward(double* loss,     // (1), device
+                          double* inner,    // (1), device: sum (s - target) * s
+                          const S* s,       // (count)
+                          const S* target,  // (count)
+                          double scale,     // of both
+                          void* workspace,  // (content_loss_workspace_bytes), aligned to 16 bytes
                           int64_t count, Stream stream);
 
-template <typename T>
-void content_loss_backward(T* ds, const float* s, const float* target, double factor, bool accumulate,
-                           int64_t count, Stream stream);
+template <typename T, typename S>
+void content_loss_backward(T* ds, const S* s, const S* target, double factor, bool accumulate, int64_t count,
+                           Stream stream);
 
 }  // namespace swag::cuda

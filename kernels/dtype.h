@@ -28,4 +28,13 @@ struct Tf32 {
   float value;
 };
 
+/// Elements of DType::kFloat16 and DType::kBFloat16, as their bits: read as floats, rounded to nearest even
+/// when they are stored.
+struct Float16 {
+  uint16_t bits;
+};
+struct BFloat16 {
+  uint16_t bits;
+};
+
 }  // namespace swag

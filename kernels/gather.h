@@ -34,10 +34,10 @@ void scatter_positions(T* dx,        // (h * w, c), dense
 
 namespace cuda {
 
-void gather_positions(float* y, const float* x, const int32_t* positions, const GatherParams& params,
-                      Stream stream);
 template <typename T>
-void scatter_positions(T* dx, const float* dy, const int32_t* positions, const GatherParams& params,
+void gather_positions(T* y, const T* x, const int32_t* positions, const GatherParams& params, Stream stream);
+template <typename T>
+void scatter_positions(T* dx, const T* dy, const int32_t* positions, const GatherParams& params,
                        Stream stream);
 
 }  // namespace cuda

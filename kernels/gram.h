@@ -10,8 +10,9 @@
 namespace swag {
 
 struct GramParams {
-  int64_t m = 0;  // positions
-  int d = 0;      // channels
+  int64_t m = 0;     // positions
+  int d = 0;         // channels
+  double scale = 1;  // of S on a GPU: what a stored 1 stands for, a power of two
 };
 
 namespace cpu {
@@ -58,8 +59,9 @@ struct Blas {
 /// Bytes of scratch for gram_forward: bounded, whatever m is.
 int64_t gram_workspace_bytes(const GramParams& params);
 
+template <typename S>
 void gram_forward(double* a,        // (d, d), device
-                  const float* s,   // (m, d), dense
+                  const S* s,       // (m, d), dense; float or Float16
                   void* workspace,  // (gram_workspace_bytes), aligned to 256 bytes
                   const GramParams& params, Blas blas, Stream stream);
 
@@ -77,21 +79,29 @@ void gram_difference(double* loss,          // (1), device
 void gram_backward(float* ds, const float* s, const float* difference, const double* offset, double factor,
                    bool accumulate, const GramParams& params, Blas blas, Stream stream);
 
-// On tensor cores, of maps in TF32: sums of exact products. Splits are those of the GPU. The way back is a
-// convolution of 1 x 1 (src/backend/cuda_gram.h).
+// On tensor cores, of maps in TF32 or Float16: sums of exact products. Splits are those of the GPU. The way
+// back is a convolution of 1 x 1 (src/backend/cuda_gram.h).
 
 /// Whether they can: d is a multiple of 64.
 bool gram_tensor_suits(int d, const TensorUnits& units);
 
 /// Bytes of scratch for gram_forward.
 int64_t gram_workspace_bytes(const GramParams& params, const TensorUnits& units);
-void gram_forward(double* a, const Tf32* s, void* workspace, const GramParams& params,
-                  const TensorUnits& units, Stream stream);
+template <typename S>
+void gram_forward(double* a, const S* s, void* workspace, const GramParams& params, const TensorUnits& units,
+                  Stream stream);
 
 /// bias = factor * offset, which is what the way back adds to every position.
 void gram_bias(float* bias,           // (d)
                const double* offset,  // (d)
                double factor, int d, Stream stream);
+
+/// Makes a difference fit for 16 bits: the power of two that brings its largest element just below 2^10, and
+/// `factor` over it, which then belongs to the sums.
+int64_t gram_range_count();
+void gram_range(float* range,             // (gram_range_count): the power of two, factor / it, scratch
+                const float* difference,  // (d, d)
+                double factor, int d, const TensorUnits& units, Stream stream);
 
 }  // namespace cuda
 }  // namespace swag

@@ -89,16 +89,17 @@ __device__ __forceinline__ double column_sum(double value) {
 /// beyond the last position become 0, so that all products have one size.
 /// Grid: channels / 32 x chunks; block 32 x 8. Shared: 2 KiB. Bound by bytes: 8 per element, as the second
 /// reading comes from the caches.
+template <typename S>
 __global__ void __launch_bounds__(kTile* kTileRows)
-    centre_kernel(float* centred, float* means, double* sums, const float* s, int64_t m, int rows, int d) {
+    centre_kernel(float* centred, float* means, double* sums, const S* s, int64_t m, int rows, int d) {
   const int channel = blockIdx.x * kTile + threadIdx.x;
   const int64_t first = int64_t{blockIdx.y} * kChunk;
   const int n = static_cast<int>(min(static_cast<long long>(kChunk), static_cast<long long>(m - first)));
   const bool active = channel < d;
-  const float* from = s + first * d + channel;
+  const S* from = s + first * d + channel;
   float run = 0;
   if (active) {
-    for (int i = threadIdx.y; i < n; i += kTileRows) run += from[int64_t{i} * d];
+    for (int i = threadIdx.y; i < n; i += kTileRows) run += load<1>(from + int64_t{i} * d).at[0];
   }
   // The mean may be rough: the formula holds for any.
   const float mean = static_cast<float>(column_sum(run) / n);
@@ -110,7 +111,7 @@ __global__ void __launch_bounds__(kTile* kTileRows)
       run = 0;
       const int end = min(begin + kRun * kTileRows, rows);
       for (int i = begin + static_cast<int>(threadIdx.y); i < end; i += kTileRows) {
-        const float value = i < n ? from[int64_t{i} * d] - mean : 0;
+        const float value = i < n ? load<1>(from + int64_t{i} * d).at[0] - mean : 0;
         to[int64_t{i} * d] = value;
         run += value;
       }
@@ -225,7 +226,8 @@ __global__ void __launch_bounds__(kElementThreads)
 
 int64_t gram_workspace_bytes(const GramParams& params) { return Plan(params).bytes; }
 
-void gram_forward(double* a, const float* s, void* workspace, const GramParams& params, Blas blas,
+template <typename S>
+void gram_forward(double* a, const S* s, void* workspace, const GramParams& params, Blas blas,
                   Stream stream) {
   const Plan plan(params);
   const int d = params.d;
@@ -244,7 +246,7 @@ void gram_forward(double* a, const float* s, void* workspace, const GramParams& 
     const int chunks = static_cast<int>(std::min(plan.batch, plan.chunks - first));
     const int64_t position = first * kChunk;
     const int64_t rest = params.m - position;
-    launch(centre_kernel, dim3(static_cast<unsigned>(plan.tiles_per_side), static_cast<unsigned>(chunks)),
+    launch(centre_kernel<S>, dim3(static_cast<unsigned>(plan.tiles_per_side), static_cast<unsigned>(chunks)),
            block, 0, stream, centred, means, sums, s + position * d, rest, static_cast<int>(plan.rows), d);
     // Row-major R is column-major R^T: the product of that with its transpose.
     const float one = 1, zero = 0;
@@ -258,8 +260,10 @@ void gram_forward(double* a, const float* s, void* workspace, const GramParams& 
            Batch{products, means, sums, rest, chunks, d}, tiles_per_side, first == 0);
   }
   launch(store_gram_kernel, dim3(tiles), block, 0, stream, a, slices, static_cast<int>(plan.slices),
-         tiles_per_side, static_cast<double>(params.m), d);
+         tiles_per_side, static_cast<double>(params.m) / (params.scale * params.scale), d);
 }
+template void gram_forward(double*, const float*, void*, const GramParams&, Blas, Stream);
+template void gram_forward(double*, const Float16*, void*, const GramParams&, Blas, Stream);
 
 int64_t gram_difference_workspace_bytes() { return sums_workspace_bytes(2); }
 

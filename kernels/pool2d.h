@@ -60,15 +60,15 @@ void avg_pool2d_backward(T* dx,        // (h, w, c), pitch x_pitch; every elemen
 
 namespace cuda {
 
-void max_pool2d_forward(float* y, uint8_t* position, const float* x, const Pool2dParams& params,
-                        Stream stream);
 template <typename T>
-void max_pool2d_backward(T* dx, const float* dy, const uint8_t* position, const Pool2dParams& params,
+void max_pool2d_forward(T* y, uint8_t* position, const T* x, const Pool2dParams& params, Stream stream);
+template <typename T>
+void max_pool2d_backward(T* dx, const T* dy, const uint8_t* position, const Pool2dParams& params,
                          Stream stream);
 template <typename T>
-void avg_pool2d_forward(T* y, const float* x, const Pool2dParams& params, Stream stream);
+void avg_pool2d_forward(T* y, const T* x, const Pool2dParams& params, Stream stream);
 template <typename T>
-void avg_pool2d_backward(T* dx, const float* dy, const Pool2dParams& params, Stream stream);
+void avg_pool2d_backward(T* dx, const T* dy, const Pool2dParams& params, Stream stream);
 
 }  // namespace cuda
 }  // namespace swag

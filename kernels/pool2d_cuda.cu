@@ -64,9 +64,9 @@ __device__ __forceinline__ void for_each_pixel(int h, int w, int c, Body&& body)
 /// A thread makes kWidth channels of an output pixel and their positions.
 /// Grid: output columns / y x output rows; block: x groups of channels, y columns, 256 threads. No shared
 /// memory: overlapping windows meet in the first-level cache. Bound by bytes: 4 per input, 5 per output.
-template <int kWidth>
+template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
-    max_pool2d_forward_kernel(float* y, uint8_t* position, const float* x, Pool2dParams params, int h_out,
+    max_pool2d_forward_kernel(T* y, uint8_t* position, const T* x, Pool2dParams params, int h_out,
                               int w_out) {
   for_each_pixel<kWidth>(h_out, w_out, params.c, [&](int out_row, int out_col, int channel) {
     const Span rows(out_row, params.stride_h, params.pad_h, params.kh, params.h);
@@ -100,8 +100,8 @@ __global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
 /// bytes: 4 per dx, 5 per dy; a dy is read by each pixel of its window, mostly from the caches.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
-    max_pool2d_backward_kernel(T* dx, const float* dy, const uint8_t* position, Pool2dParams params,
-                               int h_out, int w_out) {
+    max_pool2d_backward_kernel(T* dx, const T* dy, const uint8_t* position, Pool2dParams params, int h_out,
+                               int w_out) {
   for_each_pixel<kWidth>(params.h, params.w, params.c, [&](int row, int col, int channel) {
     const Covering out_rows(row, params.stride_h, params.pad_h, params.kh, h_out);
     const Covering out_cols(col, params.stride_w, params.pad_w, params.kw, w_out);
@@ -128,7 +128,7 @@ __global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
 /// Grid, block and bound as max_pool2d_forward_kernel, without positions.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
-    avg_pool2d_forward_kernel(T* y, const float* x, Pool2dParams params, int h_out, int w_out) {
+    avg_pool2d_forward_kernel(T* y, const T* x, Pool2dParams params, int h_out, int w_out) {
   for_each_pixel<kWidth>(h_out, w_out, params.c, [&](int out_row, int out_col, int channel) {
     const Span rows(out_row, params.stride_h, params.pad_h, params.kh, params.h);
     const Span cols(out_col, params.stride_w, params.pad_w, params.kw, params.w);
@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
 /// Grid, block and bound as max_pool2d_backward_kernel, without positions.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
-    avg_pool2d_backward_kernel(T* dx, const float* dy, Pool2dParams params, int h_out, int w_out) {
+    avg_pool2d_backward_kernel(T* dx, const T* dy, Pool2dParams params, int h_out, int w_out) {
   for_each_pixel<kWidth>(params.h, params.w, params.c, [&](int row, int col, int channel) {
     const Covering out_rows(row, params.stride_h, params.pad_h, params.kh, h_out);
     const Covering out_cols(col, params.stride_w, params.pad_w, params.kw, w_out);
@@ -186,19 +186,21 @@ bool is_empty(const Pool2dParams& params) { return params.h == 0 || params.w == 
 
 // ---------------------------------------------------------------- launchers
 
-void max_pool2d_forward(float* y, uint8_t* position, const float* x, const Pool2dParams& params,
-                        Stream stream) {
+template <typename T>
+void max_pool2d_forward(T* y, uint8_t* position, const T* x, const Pool2dParams& params, Stream stream) {
   if (is_empty(params)) return;
   const int h_out = params.h_out(), w_out = params.w_out();
   const bool vector = fits_float4({params.c, params.x_pitch, params.y_pitch}, {x, y}) &&
                       reinterpret_cast<uintptr_t>(position) % 4 == 0;
   const PixelGrid size(h_out, w_out, vector ? params.c / 4 : params.c);
-  launch(vector ? max_pool2d_forward_kernel<4> : max_pool2d_forward_kernel<1>, size.grid, size.block, 0,
+  launch(vector ? max_pool2d_forward_kernel<4, T> : max_pool2d_forward_kernel<1, T>, size.grid, size.block, 0,
          stream, y, position, x, params, h_out, w_out);
 }
+template void max_pool2d_forward(float*, uint8_t*, const float*, const Pool2dParams&, Stream);
+template void max_pool2d_forward(Float16*, uint8_t*, const Float16*, const Pool2dParams&, Stream);
 
 template <typename T>
-void max_pool2d_backward(T* dx, const float* dy, const uint8_t* position, const Pool2dParams& params,
+void max_pool2d_backward(T* dx, const T* dy, const uint8_t* position, const Pool2dParams& params,
                          Stream stream) {
   if (is_empty(params)) return;
   const bool vector = fits_float4({params.c, params.x_pitch, params.y_pitch}, {dx, dy}) &&
@@ -208,10 +210,11 @@ void max_pool2d_backward(T* dx, const float* dy, const uint8_t* position, const 
          0, stream, dx, dy, position, params, params.h_out(), params.w_out());
 }
 template void max_pool2d_backward(float*, const float*, const uint8_t*, const Pool2dParams&, Stream);
-template void max_pool2d_backward(Tf32*, const float*, const uint8_t*, const Pool2dParams&, Stream);
+template void max_pool2d_backward(Tf32*, const Tf32*, const uint8_t*, const Pool2dParams&, Stream);
+template void max_pool2d_backward(BFloat16*, const BFloat16*, const uint8_t*, const Pool2dParams&, Stream);
 
 template <typename T>
-void avg_pool2d_forward(T* y, const float* x, const Pool2dParams& params, Stream stream) {
+void avg_pool2d_forward(T* y, const T* x, const Pool2dParams& params, Stream stream) {
   if (is_empty(params)) return;
   const int h_out = params.h_out(), w_out = params.w_out();
   const bool vector = fits_float4({params.c, params.x_pitch, params.y_pitch}, {x, y});
@@ -220,10 +223,11 @@ void avg_pool2d_forward(T* y, const float* x, const Pool2dParams& params, Stream
          stream, y, x, params, h_out, w_out);
 }
 template void avg_pool2d_forward(float*, const float*, const Pool2dParams&, Stream);
-template void avg_pool2d_forward(Tf32*, const float*, const Pool2dParams&, Stream);
+template void avg_pool2d_forward(Tf32*, const Tf32*, const Pool2dParams&, Stream);
+template void avg_pool2d_forward(Float16*, const Float16*, const Pool2dParams&, Stream);
 
 template <typename T>
-void avg_pool2d_backward(T* dx, const float* dy, const Pool2dParams& params, Stream stream) {
+void avg_pool2d_backward(T* dx, const T* dy, const Pool2dParams& params, Stream stream) {
   if (is_empty(params)) return;
   const bool vector = fits_float4({params.c, params.x_pitch, params.y_pitch}, {dx, dy});
   const PixelGrid size(params.h, params.w, vector ? params.c / 4 : params.c);
@@ -231,6 +235,7 @@ void avg_pool2d_backward(T* dx, const float* dy, const Pool2dParams& params, Str
          0, stream, dx, dy, params, params.h_out(), params.w_out());
 }
 template void avg_pool2d_backward(float*, const float*, const Pool2dParams&, Stream);
-template void avg_pool2d_backward(Tf32*, const float*, const Pool2dParams&, Stream);
+template void avg_pool2d_backward(Tf32*, const Tf32*, const Pool2dParams&, Stream);
+template void avg_pool2d_backward(BFloat16*, const BFloat16*, const Pool2dParams&, Stream);
 
 }  // namespace swag::cuda

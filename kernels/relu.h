@@ -32,8 +32,10 @@ void relu_backward(T* dx,                 // (pixels, c), pitch x_pitch; may equ
 
 namespace cuda {
 
-void relu_forward(float* y, uint32_t* mask, const float* x, const ReluParams& params, Stream stream);
-void relu_backward(float* dx, const float* dy, const uint32_t* mask, const ReluParams& params, Stream stream);
+template <typename T>
+void relu_forward(T* y, uint32_t* mask, const T* x, const ReluParams& params, Stream stream);
+template <typename T>
+void relu_backward(T* dx, const T* dy, const uint32_t* mask, const ReluParams& params, Stream stream);
 
 }  // namespace cuda
 }  // namespace swag

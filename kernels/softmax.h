@@ -87,38 +87,44 @@ double softmax_channel_entropy(const T* f,  // (m, d)
 
 namespace cuda {
 
-// The same, but for scratch that is given from outside and results that stay on the device: no call waits.
+// The same, but for scratch that is given from outside and results that stay on the device: no call waits. A
+// map F may be stored in 16 bits; S is not.
 
 /// Bytes of scratch for any of these, whatever the shape. Aligned to 16 bytes.
 int64_t softmax_workspace_bytes();
 
 /// One pass over f: a block keeps the maximum of what it has seen and the sum under it, which it scales
 /// down when the maximum grows.
+template <typename F>
 void softmax_statistics(SoftmaxStatistics* statistics,  // (1), device
-                        const float* f,                 // (m, d)
+                        const F* f,                     // (m, d)
                         void* workspace,                // (softmax_workspace_bytes)
                         const SoftmaxParams& params, Stream stream);
 
-void softmax_forward(float* s, const float* f, const SoftmaxStatistics* statistics,
-                     const SoftmaxParams& params, Stream stream);
+template <typename F>
+void softmax_forward(float* s, const F* f, const SoftmaxStatistics* statistics, const SoftmaxParams& params,
+                     Stream stream);
 
 template <typename T>
 void softmax_backward(T* df, const float* ds, const float* s, const SoftmaxInner& inner,
                       const SoftmaxParams& params, Stream stream);
 
-void softmax_channel_forward(float* s, const float* f, const SoftmaxParams& params, Stream stream);
+template <typename F>
+void softmax_channel_forward(float* s, const F* f, const SoftmaxParams& params, Stream stream);
 template <typename T>
 void softmax_channel_backward(T* df, const float* ds, const float* s, const SoftmaxParams& params,
                               Stream stream);
-template <typename T>
-void scale(T* y, const float* x, double factor, int64_t count, Stream stream);
+template <typename T, typename X>
+void scale(T* y, const X* x, double factor, int64_t count, Stream stream);
 
+template <typename F>
 void softmax_entropy(double* entropy,  // (1), device
-                     const float* f,   // (m, d)
+                     const F* f,       // (m, d)
                      void* workspace,  // (softmax_workspace_bytes)
                      const SoftmaxParams& params, Stream stream);
+template <typename F>
 void softmax_channel_entropy(double* entropy,  // (1), device
-                             const float* f,   // (m, d)
+                             const F* f,       // (m, d)
                              void* workspace,  // (softmax_workspace_bytes)
                              const SoftmaxParams& params, Stream stream);
 

@@ -41,9 +41,9 @@ struct PartialStatistics {
 /// map is read once, and float64 exponentials are needed only when the maximum grows.
 /// Grid: tiles of 4096 elements, at most 1024 x block 256. Shared: 96 bytes. Bound by bytes, 4 per element,
 /// where float64 additions are fast; by those where they are not.
-template <int kWidth>
+template <int kWidth, typename F>
 __global__ void __launch_bounds__(kReduceThreads)
-    softmax_statistics_kernel(PartialStatistics partials, const float* f, float inverse_temperature,
+    softmax_statistics_kernel(PartialStatistics partials, const F* f, float inverse_temperature,
                               int64_t count) {
   constexpr int kLoads = kTileFloats / kWidth;
   float running = kLowest;
@@ -99,9 +99,9 @@ __global__ void __launch_bounds__(kReduceThreads)
 
 /// A thread makes kWidth elements of S.
 /// Grid: count / (256 kWidth) x block 256. No shared memory. Bound by bytes: 8 per element.
-template <int kWidth>
+template <int kWidth, typename F>
 __global__ void __launch_bounds__(kElementThreads)
-    softmax_forward_kernel(float* s, const float* f, const SoftmaxStatistics* statistics,
+    softmax_forward_kernel(float* s, const F* f, const SoftmaxStatistics* statistics,
                            float inverse_temperature, int64_t count) {
   const float max = static_cast<float>(statistics->max);
   const SplitFactor factor(static_cast<double>(count) / statistics->sum);
@@ -146,8 +146,8 @@ __device__ __forceinline__ void for_each_position(int64_t m, Body&& body) {
 }
 
 /// The largest of a position's channels, the same in all lanes.
-template <int kWidth>
-__device__ __forceinline__ float channel_max(const float* f, int d) {
+template <int kWidth, typename F>
+__device__ __forceinline__ float channel_max(const F* f, int d) {
   float largest = kLowest;
   for (int k = threadIdx.x % kLanes * kWidth; k < d; k += kLanes * kWidth) {
     const Floats<kWidth> v = load<kWidth>(f + k);
@@ -160,12 +160,12 @@ __device__ __forceinline__ float channel_max(const float* f, int d) {
 /// A warp makes a position: maximum, sum, values. A lane reads its channels three times, from memory only
 /// the first time.
 /// Grid: positions / 8 x block 256. No shared memory. Bound by bytes: 8 per element.
-template <int kWidth>
+template <int kWidth, typename F>
 __global__ void __launch_bounds__(kReduceThreads)
-    softmax_channel_forward_kernel(float* s, const float* f, float inverse_temperature, int64_t m, int d) {
+    softmax_channel_forward_kernel(float* s, const F* f, float inverse_temperature, int64_t m, int d) {
   const int lane = threadIdx.x % kLanes;
   for_each_position(m, [&](int64_t position) {
-    const float* from = f + position * d;
+    const F* from = f + position * d;
     const float max = channel_max<kWidth>(from, d);
     double sum = 0;
     for (int k = lane * kWidth; k < d; k += kLanes * kWidth) {
@@ -217,9 +217,9 @@ __global__ void __launch_bounds__(kReduceThreads)
 
 /// A thread makes kWidth elements of y.
 /// Grid: count / (256 kWidth) x block 256. No shared memory. Bound by bytes: 8 per element.
-template <int kWidth, typename T>
+template <int kWidth, typename T, typename X>
 __global__ void __launch_bounds__(kElementThreads)
-    scale_kernel(T* y, const float* x, float factor, int64_t count) {
+    scale_kernel(T* y, const X* x, float factor, int64_t count) {
   for_each_group<kWidth>(count, [&](int64_t i) {
     Floats<kWidth> v = load_some<kWidth>(x, i, count, 0);
 #pragma unroll
@@ -239,13 +239,14 @@ __device__ double normalised_entropy(double z, double weighted, int64_t count, d
 /// The sum of exp(q) * (F - max), and again that of exp(q). The difference in float64 stays finite where q,
 /// divided by a tiny temperature, does not.
 /// Grid: at most 1024 x block 256. Shared: 64 bytes. Bound by bytes: 4 per element.
+template <typename F>
 __global__ void __launch_bounds__(kReduceThreads)
-    softmax_entropy_kernel(double* partials, const float* f, const SoftmaxStatistics* statistics,
+    softmax_entropy_kernel(double* partials, const F* f, const SoftmaxStatistics* statistics,
                            float inverse_temperature, int64_t count) {
   const float max = static_cast<float>(statistics->max);
   double sums[2] = {0, 0};
   for_each_group<1>(count, [&](int64_t i) {
-    const float value = f[i];
+    const float value = load<1>(f + i).at[0];
     const double weight = exponential(value, max, inverse_temperature);
     sums[0] += weight;
     sums[1] += weight * (static_cast<double>(value) - static_cast<double>(max));
@@ -262,19 +263,21 @@ __global__ void softmax_entropy_finish_kernel(double* entropy, const double* sum
 
 /// A warp makes the entropy of a position, a block the sum of its warps'.
 /// Grid: at most 1024 x block 256. Shared: 64 bytes. Bound by bytes: 4 per element.
+template <typename F>
 __global__ void __launch_bounds__(kReduceThreads)
-    softmax_channel_entropy_kernel(double* partials, const float* f, double temperature, int64_t m, int d) {
+    softmax_channel_entropy_kernel(double* partials, const F* f, double temperature, int64_t m, int d) {
   const int lane = threadIdx.x % kLanes;
   const float inverse_temperature = static_cast<float>(1 / temperature);
   double sum[1] = {0};
   for_each_position(m, [&](int64_t position) {
-    const float* from = f + position * d;
+    const F* from = f + position * d;
     const float max = channel_max<1>(from, d);
     double z = 0, weighted = 0;
     for (int k = lane; k < d; k += kLanes) {
-      const double weight = exponential(from[k], max, inverse_temperature);
+      const float value = load<1>(from + k).at[0];
+      const double weight = exponential(value, max, inverse_temperature);
       z += weight;
-      weighted += weight * (static_cast<double>(from[k]) - static_cast<double>(max));
+      weighted += weight * (static_cast<double>(value) - static_cast<double>(max));
     }
     z = warp_sum(z);
     weighted = warp_sum(weighted);
@@ -305,7 +308,8 @@ int64_t softmax_workspace_bytes() {
   return sums_workspace_bytes(2) + static_cast<int64_t>(sizeof(EntropyScratch));
 }
 
-void softmax_statistics(SoftmaxStatistics* statistics, const float* f, void* workspace,
+template <typename F>
+void softmax_statistics(SoftmaxStatistics* statistics, const F* f, void* workspace,
                         const SoftmaxParams& params, Stream stream) {
   const int64_t count = params.m * params.d;
   auto* values = static_cast<double*>(workspace);
@@ -313,21 +317,27 @@ void softmax_statistics(SoftmaxStatistics* statistics, const float* f, void* wor
   const float inverse_temperature = inverse_of(params.temperature);
   const int blocks = static_cast<int>(std::min<int64_t>(ceil_divide(count, kTile), kReduceBlocks));
   if (blocks > 0) {
-    launch(fits_float4({}, {f}) ? softmax_statistics_kernel<4> : softmax_statistics_kernel<1>, dim3(blocks),
-           dim3(kReduceThreads), 0, stream, partials, f, inverse_temperature, count);
+    launch(fits_float4({}, {f}) ? softmax_statistics_kernel<4, F> : softmax_statistics_kernel<1, F>,
+           dim3(blocks), dim3(kReduceThreads), 0, stream, partials, f, inverse_temperature, count);
   }
   launch(softmax_statistics_finish_kernel, dim3(1), dim3(kReduceThreads), 0, stream, statistics, partials,
          inverse_temperature, blocks);
 }
+template void softmax_statistics(SoftmaxStatistics*, const float*, void*, const SoftmaxParams&, Stream);
+template void softmax_statistics(SoftmaxStatistics*, const Float16*, void*, const SoftmaxParams&, Stream);
 
-void softmax_forward(float* s, const float* f, const SoftmaxStatistics* statistics,
-                     const SoftmaxParams& params, Stream stream) {
+template <typename F>
+void softmax_forward(float* s, const F* f, const SoftmaxStatistics* statistics, const SoftmaxParams& params,
+                     Stream stream) {
   const int64_t count = params.m * params.d;
   if (count == 0) return;
   const bool vector = fits_float4({}, {s, f});
-  launch(vector ? softmax_forward_kernel<4> : softmax_forward_kernel<1>, dense_grid(count, vector ? 4 : 1),
-         dim3(kElementThreads), 0, stream, s, f, statistics, inverse_of(params.temperature), count);
+  launch(vector ? softmax_forward_kernel<4, F> : softmax_forward_kernel<1, F>,
+         dense_grid(count, vector ? 4 : 1), dim3(kElementThreads), 0, stream, s, f, statistics,
+         inverse_of(params.temperature), count);
 }
+template void softmax_forward(float*, const float*, const SoftmaxStatistics*, const SoftmaxParams&, Stream);
+template void softmax_forward(float*, const Float16*, const SoftmaxStatistics*, const SoftmaxParams&, Stream);
 
 template <typename T>
 void softmax_backward(T* df, const float* ds, const float* s, const SoftmaxInner& inner,
@@ -343,14 +353,19 @@ template void softmax_backward(float*, const float*, const float*, const Softmax
                                Stream);
 template void softmax_backward(Tf32*, const float*, const float*, const SoftmaxInner&, const SoftmaxParams&,
                                Stream);
+template void softmax_backward(BFloat16*, const float*, const float*, const SoftmaxInner&,
+                               const SoftmaxParams&, Stream);
 
-void softmax_channel_forward(float* s, const float* f, const SoftmaxParams& params, Stream stream) {
+template <typename F>
+void softmax_channel_forward(float* s, const F* f, const SoftmaxParams& params, Stream stream) {
   if (params.m == 0 || params.d == 0) return;
   const bool vector = fits_float4({params.d}, {s, f});
-  launch(vector ? softmax_channel_forward_kernel<4> : softmax_channel_forward_kernel<1>,
+  launch(vector ? softmax_channel_forward_kernel<4, F> : softmax_channel_forward_kernel<1, F>,
          position_grid(params.m), dim3(kReduceThreads), 0, stream, s, f, inverse_of(params.temperature),
          params.m, params.d);
 }
+template void softmax_channel_forward(float*, const float*, const SoftmaxParams&, Stream);
+template void softmax_channel_forward(float*, const Float16*, const SoftmaxParams&, Stream);
 
 template <typename T>
 void softmax_channel_backward(T* df, const float* ds, const float* s, const SoftmaxParams& params,
@@ -363,18 +378,22 @@ void softmax_channel_backward(T* df, const float* ds, const float* s, const Soft
 }
 template void softmax_channel_backward(float*, const float*, const float*, const SoftmaxParams&, Stream);
 template void softmax_channel_backward(Tf32*, const float*, const float*, const SoftmaxParams&, Stream);
+template void softmax_channel_backward(BFloat16*, const float*, const float*, const SoftmaxParams&, Stream);
 
-template <typename T>
-void scale(T* y, const float* x, double factor, int64_t count, Stream stream) {
+template <typename T, typename X>
+void scale(T* y, const X* x, double factor, int64_t count, Stream stream) {
   if (count == 0) return;
   const bool vector = fits_float4({}, {y, x});
-  launch(vector ? scale_kernel<4, T> : scale_kernel<1, T>, dense_grid(count, vector ? 4 : 1),
+  launch(vector ? scale_kernel<4, T, X> : scale_kernel<1, T, X>, dense_grid(count, vector ? 4 : 1),
          dim3(kElementThreads), 0, stream, y, x, factor, count);
 }
 template void scale(float*, const float*, double, int64_t, Stream);
 template void scale(Tf32*, const float*, double, int64_t, Stream);
+template void scale(float*, const Float16*, double, int64_t, Stream);
+template void scale(BFloat16*, const float*, double, int64_t, Stream);
 
-void softmax_entropy(double* entropy, const float* f, void* workspace, const SoftmaxParams& params,
+template <typename F>
+void softmax_entropy(double* entropy, const F* f, void* workspace, const SoftmaxParams& params,
                      Stream stream) {
   const int64_t count = params.m * params.d;
   EntropyScratch* scratch = entropy_scratch(workspace);
@@ -382,24 +401,29 @@ void softmax_entropy(double* entropy, const float* f, void* workspace, const Sof
   auto* partials = static_cast<double*>(workspace);
   const int blocks = reduce_blocks(count);
   if (blocks > 0) {
-    launch(softmax_entropy_kernel, dim3(blocks), dim3(kReduceThreads), 0, stream, partials, f,
+    launch(softmax_entropy_kernel<F>, dim3(blocks), dim3(kReduceThreads), 0, stream, partials, f,
            &scratch->statistics, inverse_of(params.temperature), count);
   }
   finish_sums(SumResults<2>{{scratch->sums, scratch->sums + 1}, 1}, partials, blocks, stream);
   launch(softmax_entropy_finish_kernel, dim3(1), dim3(1), 0, stream, entropy, scratch->sums, count,
          params.temperature);
 }
+template void softmax_entropy(double*, const float*, void*, const SoftmaxParams&, Stream);
+template void softmax_entropy(double*, const Float16*, void*, const SoftmaxParams&, Stream);
 
-void softmax_channel_entropy(double* entropy, const float* f, void* workspace, const SoftmaxParams& params,
+template <typename F>
+void softmax_channel_entropy(double* entropy, const F* f, void* workspace, const SoftmaxParams& params,
                              Stream stream) {
   auto* partials = static_cast<double*>(workspace);
   const int blocks =
       static_cast<int>(std::min<int64_t>(ceil_divide(params.m, kWarpsPerBlock), kReduceBlocks));
   if (blocks > 0) {
-    launch(softmax_channel_entropy_kernel, dim3(blocks), dim3(kReduceThreads), 0, stream, partials, f,
+    launch(softmax_channel_entropy_kernel<F>, dim3(blocks), dim3(kReduceThreads), 0, stream, partials, f,
            params.temperature, params.m, params.d);
   }
   finish_sums(SumResults<1>{{entropy}, 1 / static_cast<double>(params.m)}, partials, blocks, stream);
 }
+template void softmax_channel_entropy(double*, const float*, void*, const SoftmaxParams&, Stream);
+template void softmax_channel_entropy(double*, const Float16*, void*, const SoftmaxParams&, Stream);
 
 }  // namespace swag::cuda

@@ -49,9 +49,7 @@ __global__ void __launch_bounds__(kReduceThreads)
 
 // ---------------------------------------------------------------- launchers
 
-int64_t vector_norms_workspace_bytes() {
-  return kReduceBlocks * static_cast<int64_t>(sizeof(VectorNorms));
-}
+int64_t vector_norms_workspace_bytes() { return kReduceBlocks * static_cast<int64_t>(sizeof(VectorNorms)); }
 
 void vector_norms(VectorNorms* norms, const float* x, void* workspace, int64_t count, Stream stream) {
   auto* partials = static_cast<VectorNorms*>(workspace);

@@ -89,9 +89,10 @@ namespace cuda {
 /// Bytes of scratch for moments_forward.
 int64_t moments_workspace_bytes(const GramParams& params);
 
+template <typename S>
 void moments_forward(double* gram,     // (d, d), full and symmetric, device
                      double* mean,     // (d)
-                     const float* s,   // (m, d), dense
+                     const S* s,       // (m, d), dense; float or Float16
                      void* workspace,  // (moments_workspace_bytes), aligned to 256 bytes
                      const GramParams& params, Blas blas, Stream stream);
 

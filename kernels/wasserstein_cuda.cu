@@ -36,15 +36,16 @@ int64_t aligned(int64_t bytes) { return ceil_divide(bytes, kAlignment) * kAlignm
 
 /// A block adds up 32 channels over one slice of the positions; a thread every eighth position of one.
 /// Grid: channels / 32 x slices; block 32 x 8. Shared: 2 KiB. Bound by bytes: 4 per element.
+template <typename S>
 __global__ void __launch_bounds__(kTile* kTileRows)
-    channel_sums_kernel(double* sums, const float* s, int64_t m, int d) {
+    channel_sums_kernel(double* sums, const S* s, int64_t m, int d) {
   __shared__ double rows[kTileRows][kTile];
   const int channel = blockIdx.x * kTile + threadIdx.x;
   const int64_t begin = m * blockIdx.y / gridDim.y, end = m * (blockIdx.y + 1) / gridDim.y;
   double sum = 0;
   if (channel < d) {
     for (int64_t i = begin + threadIdx.y; i < end; i += kTileRows)
-      sum += static_cast<double>(s[i * d + channel]);
+      sum += static_cast<double>(load<1>(s + i * d + channel).at[0]);
   }
   rows[threadIdx.y][threadIdx.x] = sum;
   __syncthreads();
@@ -67,8 +68,9 @@ __global__ void __launch_bounds__(kElementThreads)
 }
 
 /// Grid: dense; block 256. No shared memory. Bound by bytes: 12 per element.
-__global__ void __launch_bounds__(kElementThreads) widen_kernel(double* wide, const float* s, int64_t count) {
-  for_each_group<1>(count, [&](int64_t i) { wide[i] = static_cast<double>(s[i]); });
+template <typename S>
+__global__ void __launch_bounds__(kElementThreads) widen_kernel(double* wide, const S* s, int64_t count) {
+  for_each_group<1>(count, [&](int64_t i) { wide[i] = static_cast<double>(load<1>(s + i).at[0]); });
 }
 
 int mean_slices(int64_t m) { return static_cast<int>(std::clamp<int64_t>(m / kSlice, 1, kMeanSlices)); }
@@ -382,7 +384,8 @@ int64_t moments_workspace_bytes(const GramParams& params) {
   return std::max(sums, has_few_positions(params) ? params.m * params.d * 8 : gram_workspace_bytes(params));
 }
 
-void moments_forward(double* gram, double* mean, const float* s, void* workspace, const GramParams& params,
+template <typename S>
+void moments_forward(double* gram, double* mean, const S* s, void* workspace, const GramParams& params,
                      Blas blas, Stream stream) {
   const int d = params.d;
   if (d == 0 || params.m == 0) return;
@@ -390,8 +393,8 @@ void moments_forward(double* gram, double* mean, const float* s, void* workspace
   if (has_few_positions(params)) {
     auto* const wide = static_cast<double*>(workspace);
     const int64_t count = params.m * d;
-    launch(widen_kernel, dense_grid(count, 1), dim3(kElementThreads), 0, stream, wide, s, count);
-    const double share = 1 / m, zero = 0;
+    launch(widen_kernel<S>, dense_grid(count, 1), dim3(kElementThreads), 0, stream, wide, s, count);
+    const double share = params.scale * params.scale / m, zero = 0;
     check_blas(cublasDgemm(static_cast<cublasHandle_t>(blas.handle), CUBLAS_OP_N, CUBLAS_OP_T, d, d,
                            static_cast<int>(params.m), &share, wide, d, wide, d, &zero, gram, d),
                "cublasDgemm");
@@ -400,12 +403,14 @@ void moments_forward(double* gram, double* mean, const float* s, void* workspace
   }
   auto* const sums = static_cast<double*>(workspace);
   const int slices = mean_slices(params.m);
-  launch(channel_sums_kernel,
+  launch(channel_sums_kernel<S>,
          dim3(static_cast<unsigned>(ceil_divide(d, kTile)), static_cast<unsigned>(slices)),
          dim3(kTile, kTileRows), 0, stream, sums, s, params.m, d);
   launch(finish_means_kernel, dim3(static_cast<unsigned>(ceil_divide(d, kElementThreads))),
-         dim3(kElementThreads), 0, stream, mean, sums, slices, m, d);
+         dim3(kElementThreads), 0, stream, mean, sums, slices, m / params.scale, d);
 }
+template void moments_forward(double*, double*, const float*, void*, const GramParams&, Blas, Stream);
+template void moments_forward(double*, double*, const Float16*, void*, const GramParams&, Blas, Stream);
 
 int64_t wasserstein_workspace_bytes(int d) { return Scratch::bytes(d); }
 

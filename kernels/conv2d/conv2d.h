@@ -45,19 +45,21 @@ struct Conv2dParams {
   Conv2dAlgorithm algorithm = Conv2dAlgorithm::kDirect;
   int h = 0, w = 0;
   int64_t x_pitch = 0, y_pitch = 0;                          // also of dx and dy
-  DType x_type = DType::kFloat32, y_type = DType::kFloat32;  // on a GPU: kFloat32 or kTf32, also of dx, dy
+  DType x_type = DType::kFloat32, y_type = DType::kFloat32;  // on a GPU, also of dx and dy
 
   int h_out() const { return (h + 2 * layer.pad_h - layer.kh) / layer.stride_h + 1; }
   int w_out() const { return (w + 2 * layer.pad_w - layer.kw) / layer.stride_w + 1; }
 };
 
-/// What happens to a forward result on its way to memory. Null pointers are left out.
+/// What happens to a forward result on its way to memory. Null pointers are left out. T is void on a GPU:
+/// there the bias is float, and the residual is stored as y is.
 template <typename T>
 struct Conv2dForwardEpilogue {
-  const T* bias = nullptr;      // (c_out)
-  const T* residual = nullptr;  // (h_out, w_out, c_out), pitch y_pitch; may equal y
-  bool relu = false;            // lets NaN through
-  uint32_t* mask = nullptr;     // (h_out, w_out, mask_words(c_out)), see kernels/mask.h; only with relu
+  const T* bias = nullptr;        // (c_out)
+  const T* residual = nullptr;    // (h_out, w_out, c_out), pitch y_pitch; may equal y
+  bool relu = false;              // lets NaN through
+  uint32_t* mask = nullptr;       // (h_out, w_out, mask_words(c_out)), see kernels/mask.h; only with relu
+  const float* factor = nullptr;  // (1), of the sum before anything is added; on a GPU
 };
 
 /// dx = (W^T dy + addend) * mask, in this order.
@@ -104,25 +106,29 @@ void conv2d_backward_data(T* dx,            // (h, w, c_in), pitch x_pitch; pixe
 
 }  // namespace cpu
 
-// The same on a GPU, in float: pointers are device memory, aligned to 16 bytes for speed, and nothing waits.
-// kDirect is an implicit GEMM; kPlain one thread per output, for readers and tests. Which kernel and which
-// tiles a shape gets does not depend on the GPU, so neither do the results; kTensorCores takes its tiles by
-// the GPU, and those of different generations add differently. kWinograd means kDirect here.
+// The same on a GPU, of maps stored as x_type and y_type: pointers are device memory, aligned to 16 bytes for
+// speed, and nothing waits. kDirect is an implicit GEMM; kPlain one thread per output, for readers and tests:
+// both compute in float. Which kernel and which tiles a shape gets does not depend on the GPU, so neither do
+// the results; kTensorCores takes its tiles by the GPU, and those of different generations add differently.
+// kWinograd means kDirect here.
 namespace cuda {
 
-/// `operand`: what the map that is read is stored as.
+/// `operand`: what the map that is read is stored as, here and below.
 Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, DType operand, const TensorUnits& units);
-int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction);
-/// `factor`: of the weight, for kTensorCores.
-void conv2d_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
-                 Conv2dDirection direction, Stream stream, float factor = 1);
+/// kTensorCores has weights of the operand's type, the others float.
+int64_t conv2d_packed_bytes(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction,
+                            DType operand);
+/// Every weight times `factor` and, for kTensorCores, the number at `range` in device memory.
+void conv2d_pack(void* packed, const float* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
+                 Conv2dDirection direction, DType operand, Stream stream, float factor = 1,
+                 const float* range = nullptr);
 int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction,
                                const TensorUnits& units = {});
-void conv2d_forward(float* y, const float* x, const float* packed,
-                    const Conv2dForwardEpilogue<float>& epilogue, const Conv2dParams& params, void* workspace,
-                    Stream stream, const TensorUnits& units = {});
-void conv2d_backward_data(float* dx, const float* dy, const float* packed,
-                          const Conv2dBackwardEpilogue<float>& epilogue, const Conv2dParams& params,
+void conv2d_forward(void* y, const void* x, const void* packed, const Conv2dForwardEpilogue<void>& epilogue,
+                    const Conv2dParams& params, void* workspace, Stream stream,
+                    const TensorUnits& units = {});
+void conv2d_backward_data(void* dx, const void* dy, const void* packed,
+                          const Conv2dBackwardEpilogue<void>& epilogue, const Conv2dParams& params,
                           void* workspace, Stream stream, const TensorUnits& units = {});
 
 }  // namespace cuda

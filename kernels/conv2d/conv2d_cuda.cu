@@ -16,6 +16,7 @@ constexpr int kPiece = 64;  // products per piece of a sum, as in the GEMM
 ///   mask; all its lanes read the same x.
 /// Grid: (pixels * words / 4, 1, phases) x 128. No shared memory.
 /// Bound by its loads: two for every multiply-add.
+template <typename T>
 __global__ void __launch_bounds__(kPlainThreads)
     conv2d_plain_kernel(const __grid_constant__ GemmArguments g) {
   const Output& o = g.output;
@@ -27,18 +28,19 @@ __global__ void __launch_bounds__(kPlainThreads)
   if (row >= phase.rows.count) return;
   const int channel = word * 32 + lane;
 
-  const float* weight = g.packed + phase.packed_offset + channel;  // exists also for padded channels
+  const float* weight =
+      static_cast<const float*>(g.packed) + phase.packed_offset + channel;  // exists also for padded channels
   float sum = 0;
   for (int i = 0; i < phase.rows.taps; ++i) {
     for (int j = 0; j < phase.cols.taps; ++j) {
       const int y = phase.rows.x_first + phase.rows.x_step * row + i;
       const int x = phase.cols.x_first + phase.cols.x_step * col + j;
       if (y >= 0 && y < g.h && x >= 0 && x < g.w) {
-        const float* from = g.x + (static_cast<int64_t>(y) * g.w + x) * g.x_pitch;
+        const T* from = static_cast<const T*>(g.x) + (static_cast<int64_t>(y) * g.w + x) * g.x_pitch;
         for (int begin = 0; begin < g.in; begin += kPiece) {
           float piece = 0;
           for (int k = begin; k < min(begin + kPiece, g.in); ++k) {
-            piece += from[k] * weight[static_cast<int64_t>(k) * g.out_padded];
+            piece += load<1>(from + k).at[0] * weight[static_cast<int64_t>(k) * g.out_padded];
           }
           sum += piece;
         }
@@ -51,13 +53,9 @@ __global__ void __launch_bounds__(kPlainThreads)
                       phase.cols.y_first + phase.cols.y_step * col;
   const int64_t at = out * o.pitch + channel;
   const uint32_t kept = o.mask_in != nullptr ? o.mask_in[out * words + word] : kWarp;
-  float value = 0;
-  if (channel < o.channels) {
-    value = finish(sum, o.bias != nullptr ? o.bias[channel] : 0.f, o.addend != nullptr ? o.addend[at] : 0.f,
-                   o, kept >> lane & 1u);
-    o.y[at] = value;
-  }
-  const uint32_t signs = __ballot_sync(kWarp, value > 0);
+  uint32_t sign = 0;
+  if (channel < o.channels) sign = write_some<1>(o, at, channel, &sum, kept >> lane);
+  const uint32_t signs = __ballot_sync(kWarp, sign != 0);
   if (o.mask_out != nullptr && lane == 0) o.mask_out[out * words + word] = signs;
 }
 
@@ -80,26 +78,40 @@ __global__ void conv2d_pack_kernel(float* packed, const float* weight,
 
 // ---------------------------------------------------------------- launchers
 
-void gemm_pack(float* packed, const float* weight, const Gemm& gemm, Stream stream) {
+void gemm_pack(float* packed, const float* weight, float factor, const Gemm& gemm, Stream stream) {
   for_each_phase(gemm, [&](const Phase& phase) {
-    const PackArguments g = pack_arguments(gemm, phase);
+    PackArguments g = pack_arguments(gemm, phase);
+    g.factor = factor;
     if (g.count == 0) return;
     launch(conv2d_pack_kernel, dim3(static_cast<unsigned>(ceil_div(g.count, kPackThreads))),
            dim3(kPackThreads), 0, stream, packed, weight, g);
   });
 }
 
-void plain_run(const GemmArguments& arguments, const Gemm& gemm, Stream stream) {
+void plain_run(const GemmArguments& arguments, const Gemm& gemm, DType operand, Stream stream) {
   for_each_launch(arguments, gemm, [&](const GemmArguments& g, int phases) {
     int64_t pixels = 0;
     for (int i = 0; i < phases; ++i) pixels = std::max(pixels, g.phase[i].pixels());
     const int64_t blocks = ceil_div(pixels * mask_words(g.output.channels), kPlainThreads / 32);
-    launch(conv2d_plain_kernel, dim3(static_cast<unsigned>(blocks), 1, static_cast<unsigned>(phases)),
-           dim3(kPlainThreads), 0, stream, g);
+    with_operand(operand, [&](auto zero) {
+      launch(conv2d_plain_kernel<decltype(zero)>,
+             dim3(static_cast<unsigned>(blocks), 1, static_cast<unsigned>(phases)), dim3(kPlainThreads), 0,
+             stream, g);
+    });
   });
 }
 
-void run(const Output& output, const float* x, const float* packed, const Conv2dParams& params,
+/// call(T{}) with the type that tensor cores read.
+template <typename Call>
+void with_tensor_operand(DType type, const Call& call) {
+  switch (type) {
+    case DType::kFloat16: return call(Float16{});
+    case DType::kBFloat16: return call(BFloat16{});
+    default: return call(Tf32{});
+  }
+}
+
+void run(const Output& output, const void* x, DType operand, const void* packed, const Conv2dParams& params,
          Conv2dDirection direction, void* workspace, const TensorUnits& units, Stream stream) {
   const Gemm gemm = gemm_of(params, direction);
   GemmArguments g;
@@ -116,13 +128,13 @@ void run(const Output& output, const float* x, const float* packed, const Conv2d
   g.in_padded = gemm.in_padded;
   g.out_padded = gemm.out_padded;
   if (params.algorithm == Conv2dAlgorithm::kPlain) {
-    plain_run(g, gemm, stream);
+    plain_run(g, gemm, operand, stream);
   } else if (params.algorithm == Conv2dAlgorithm::kTensorCores) {
     assert(tensor_cores_suit(params.layer) && units.processors > 0 && output.vectors);
-    assert(g.x_pitch % 4 == 0 && is_aligned(x));
-    tensor_run(g, gemm, units, stream);
+    assert(g.x_pitch * size_of(operand) % kChunkBytes == 0 && is_aligned(x));
+    with_tensor_operand(operand, [&](auto t) { tensor_run<decltype(t)>(g, gemm, units, stream); });
   } else {
-    gemm_run(g, gemm, stream);
+    gemm_run(g, gemm, operand, stream);
   }
 }
 
@@ -153,24 +165,35 @@ bool has_image_weights(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv
 }  // namespace conv2d
 
 Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, DType operand, const TensorUnits& units) {
-  const bool can = operand == DType::kTf32 && units.processors > 0 && conv2d::tensor_cores_suit(layer);
+  const bool read = operand != DType::kFloat32 && operand != DType::kFloat64;
+  const bool can = read && units.processors > 0 && conv2d::tensor_cores_suit(layer);
   return can ? Conv2dAlgorithm::kTensorCores : Conv2dAlgorithm::kDirect;
 }
 
-int64_t conv2d_packed_count(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction) {
-  if (conv2d::has_image_weights(layer, algorithm, direction)) return conv2d::image_packed_count(layer);
-  return conv2d::gemm_packed_count(conv2d::gemm_of(layer, direction));
+int64_t conv2d_packed_bytes(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction,
+                            DType operand) {
+  constexpr int64_t kFloat = sizeof(float);
+  if (conv2d::has_image_weights(layer, algorithm, direction)) {
+    return conv2d::image_packed_count(layer) * kFloat;
+  }
+  const int64_t count = conv2d::gemm_packed_count(conv2d::gemm_of(layer, direction));
+  return count * (algorithm == Conv2dAlgorithm::kTensorCores ? size_of(operand) : kFloat);
 }
 
-void conv2d_pack(float* packed, const float* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
-                 Conv2dDirection direction, Stream stream, [[maybe_unused]] float factor) {
-  assert(factor == 1 || algorithm == Conv2dAlgorithm::kTensorCores);
+void conv2d_pack(void* packed, const float* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
+                 Conv2dDirection direction, DType operand, Stream stream, float factor, const float* range) {
+  assert(range == nullptr || algorithm == Conv2dAlgorithm::kTensorCores);
   if (conv2d::has_image_weights(layer, algorithm, direction)) {
-    conv2d::image_pack(packed, weight, layer, stream);
-  } else if (algorithm == Conv2dAlgorithm::kTensorCores) {
-    conv2d::tensor_pack(packed, weight, factor, conv2d::gemm_of(layer, direction), stream);
+    assert(factor == 1);
+    return conv2d::image_pack(static_cast<float*>(packed), weight, layer, stream);
+  }
+  const conv2d::Gemm gemm = conv2d::gemm_of(layer, direction);
+  if (algorithm == Conv2dAlgorithm::kTensorCores) {
+    conv2d::with_tensor_operand(operand, [&](auto t) {
+      conv2d::tensor_pack(static_cast<decltype(t)*>(packed), weight, factor, range, gemm, stream);
+    });
   } else {
-    conv2d::gemm_pack(packed, weight, conv2d::gemm_of(layer, direction), stream);
+    conv2d::gemm_pack(static_cast<float*>(packed), weight, factor, gemm, stream);
   }
 }
 
@@ -182,37 +205,40 @@ int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direc
     return 0;
   }
   const conv2d::Gemm gemm = conv2d::gemm_of(params, direction);
+  const DType operand = direction == Conv2dDirection::kForward ? params.x_type : params.y_type;
   return params.algorithm == Conv2dAlgorithm::kTensorCores
-             ? conv2d::tensor_workspace_bytes(gemm, sizeof(float), units)
+             ? conv2d::tensor_workspace_bytes(gemm, static_cast<int>(size_of(operand)), units)
              : conv2d::gemm_workspace_bytes(gemm);
 }
 
-void conv2d_forward(float* y, const float* x, const float* packed,
-                    const Conv2dForwardEpilogue<float>& epilogue, const Conv2dParams& params, void* workspace,
-                    Stream stream, const TensorUnits& units) {
+void conv2d_forward(void* y, const void* x, const void* packed, const Conv2dForwardEpilogue<void>& epilogue,
+                    const Conv2dParams& params, void* workspace, Stream stream, const TensorUnits& units) {
   constexpr auto kDirection = Conv2dDirection::kForward;
   conv2d::check_params(params);
   if (conv2d::is_empty(params)) return;
   conv2d::Output output;
   output.y = y;
-  output.bias = epilogue.bias;
+  output.bias = static_cast<const float*>(epilogue.bias);
   output.addend = epilogue.residual;
+  output.factor = epilogue.factor;
   output.relu = epilogue.relu;
   output.mask_out = epilogue.relu ? epilogue.mask : nullptr;
-  output.tf32 = params.y_type == DType::kTf32;
+  output.type = params.y_type;
   output.pitch = params.y_pitch;
   output.channels = params.layer.c_out;
   output.vectors = output.channels % 4 == 0 && output.pitch % 4 == 0 && conv2d::is_aligned(y) &&
                    conv2d::is_aligned(output.bias) && conv2d::is_aligned(output.addend);
   if (conv2d::reads_image(params.layer, params.algorithm, kDirection)) {
-    conv2d::image_forward(output, x, packed, params, stream);
+    assert(arithmetic_of(params.x_type) == params.x_type);
+    conv2d::image_forward(output, static_cast<const float*>(x), static_cast<const float*>(packed), params,
+                          stream);
   } else {
-    conv2d::run(output, x, packed, params, kDirection, workspace, units, stream);
+    conv2d::run(output, x, params.x_type, packed, params, kDirection, workspace, units, stream);
   }
 }
 
-void conv2d_backward_data(float* dx, const float* dy, const float* packed,
-                          const Conv2dBackwardEpilogue<float>& epilogue, const Conv2dParams& params,
+void conv2d_backward_data(void* dx, const void* dy, const void* packed,
+                          const Conv2dBackwardEpilogue<void>& epilogue, const Conv2dParams& params,
                           void* workspace, Stream stream, const TensorUnits& units) {
   constexpr auto kDirection = Conv2dDirection::kBackwardData;
   conv2d::check_params(params);
@@ -221,15 +247,15 @@ void conv2d_backward_data(float* dx, const float* dy, const float* packed,
   output.y = dx;
   output.addend = epilogue.addend;
   output.mask_in = epilogue.mask;
-  output.tf32 = params.x_type == DType::kTf32;
+  output.type = params.x_type;
   output.pitch = params.x_pitch;
   output.channels = params.layer.c_in;
   output.vectors = output.channels % 4 == 0 && output.pitch % 4 == 0 && conv2d::is_aligned(dx) &&
                    conv2d::is_aligned(output.addend);
   if (conv2d::reads_image(params.layer, params.algorithm, kDirection)) {
-    conv2d::image_backward_data(output, dy, packed, params, stream);
+    conv2d::image_backward_data(output, dy, static_cast<const float*>(packed), params, stream);
   } else {
-    conv2d::run(output, dy, packed, params, kDirection, workspace, units, stream);
+    conv2d::run(output, dy, params.y_type, packed, params, kDirection, workspace, units, stream);
   }
 }
 

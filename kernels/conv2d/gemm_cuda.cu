@@ -31,7 +31,7 @@ __device__ __forceinline__ Place place_of(int thread) {
 }
 
 /// The part of A that a thread copies: four channels of kRows pixels, two lanes for the eight of a slice.
-template <int kRows, int kRowStep, bool kVectors>
+template <typename T, int kRows, int kRowStep, bool kVectors>
 struct Reader {
   int row[kRows], col[kRows];  // of the window's corner; far outside for a pixel that does not exist
   int64_t base[kRows];         // element of that corner
@@ -61,14 +61,14 @@ struct Reader {
     if (y >= static_cast<unsigned>(g.h) || x >= static_cast<unsigned>(g.w) || tap_row >= phase.rows.taps) {
       return zero4();
     }
-    const float* from = g.x + base[r] + offset;
+    const T* from = static_cast<const T*>(g.x) + base[r] + offset;
+    Floats<4> v;
     if constexpr (kVectors) {
-      return load4(from);
+      v = swag::cuda::load<4>(from);
     } else {
-      const int left = g.in - channel;
-      return make_float4(from[0], left > 1 ? from[1] : 0.f, left > 2 ? from[2] : 0.f,
-                         left > 3 ? from[3] : 0.f);
+      v = load_each(from, g.in - channel);
     }
+    return make_float4(v.at[0], v.at[1], v.at[2], v.at[3]);
   }
 
   __device__ __forceinline__ void advance(const GemmArguments& g, const Phase& phase) {
@@ -157,7 +157,7 @@ __device__ __forceinline__ void write_tile(const GemmArguments& g, const Phase& 
 ///   side share their pixels: A comes from DRAM once, the weights stay in the second-level cache.
 /// Shared memory: 12.3 KiB for 128 x 64, 8.3 KiB for 64 x 64, 10.3 KiB for 128 x 32.
 /// Bound by arithmetic from some 10 multiply-adds per byte of tensor on (H100; T4: 13): 3x3, and most 1x1.
-template <int kTileM, int kTileN, bool kVectors>
+template <typename T, int kTileM, int kTileN, bool kVectors>
 __global__ void __launch_bounds__(kTileM* kTileN / 64, 16384 / (kTileM * kTileN))
     conv2d_gemm_kernel(const __grid_constant__ GemmArguments g) {
   constexpr int kThreads = kTileM * kTileN / 64, kRowStep = kThreads / 2, kRows = kTileM / kRowStep;
@@ -177,8 +177,8 @@ __global__ void __launch_bounds__(kTileM* kTileN / 64, 16384 / (kTileM * kTileN)
 
   const int copy_k = thread % 2 * 4, copy_m = thread / 2;
   const int weight_k = thread / (kTileN / 4), weight_n = thread % (kTileN / 4) * 4;
-  Reader<kRows, kRowStep, kVectors> reader(g, phase, first_pixel, begin, thread);
-  const float* weight = g.packed + phase.packed_offset + first_channel + weight_n +
+  Reader<T, kRows, kRowStep, kVectors> reader(g, phase, first_pixel, begin, thread);
+  const float* weight = static_cast<const float*>(g.packed) + phase.packed_offset + first_channel + weight_n +
                         (static_cast<int64_t>(begin) * kDepth + weight_k) * g.out_padded;
   float4 next_a[kRows], next_b[kWeights];
   const auto load = [&] {
@@ -258,7 +258,7 @@ __global__ void __launch_bounds__(kReduceThreads)
 
 // ---------------------------------------------------------------- launchers
 
-template <int kTileM, int kTileN>
+template <typename T, int kTileM, int kTileN>
 void launch_tiles(const GemmArguments& g, int phases, Stream stream) {
   int64_t pixels = 0;
   for (int i = 0; i < phases; ++i) pixels = std::max(pixels, g.phase[i].pixels());
@@ -266,23 +266,26 @@ void launch_tiles(const GemmArguments& g, int phases, Stream stream) {
   const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(g.splits),
                   static_cast<unsigned>(phases));
   const bool vectors = g.in % 4 == 0 && g.x_pitch % 4 == 0 && is_aligned(g.x);
-  launch(vectors ? conv2d_gemm_kernel<kTileM, kTileN, true> : conv2d_gemm_kernel<kTileM, kTileN, false>, grid,
-         dim3(kTileM * kTileN / 64), 0, stream, g);
+  launch(vectors ? conv2d_gemm_kernel<T, kTileM, kTileN, true> : conv2d_gemm_kernel<T, kTileM, kTileN, false>,
+         grid, dim3(kTileM * kTileN / 64), 0, stream, g);
 }
 
 }  // namespace
 
-void gemm_run(GemmArguments arguments, const Gemm& gemm, Stream stream) {
+void gemm_run(GemmArguments arguments, const Gemm& gemm, DType operand, Stream stream) {
   const Tiling tiling = choose_tiling(gemm);
   arguments.splits = tiling.splits;
   for_each_launch(arguments, gemm, [&](const GemmArguments& g, int phases) {
-    if (tiling.n == kNarrowTile) {
-      launch_tiles<128, kNarrowTile>(g, phases, stream);
-    } else if (tiling.m == 128) {
-      launch_tiles<128, kWideTile>(g, phases, stream);
-    } else {
-      launch_tiles<64, kWideTile>(g, phases, stream);
-    }
+    with_operand(operand, [&](auto zero) {
+      using T = decltype(zero);
+      if (tiling.n == kNarrowTile) {
+        launch_tiles<T, 128, kNarrowTile>(g, phases, stream);
+      } else if (tiling.m == 128) {
+        launch_tiles<T, 128, kWideTile>(g, phases, stream);
+      } else {
+        launch_tiles<T, 64, kWideTile>(g, phases, stream);
+      }
+    });
   });
   if (arguments.splits == 1) return;
   const int64_t blocks = ceil_div(arguments.y_pixels * arguments.out_padded / 4, kReduceThreads);

@@ -11,7 +11,7 @@ constexpr int kTapRows = 4;  // whose weights a thread holds in registers
 
 struct ImageArguments {
   Output output;  // dx
-  const float* dy = nullptr;
+  const void* dy = nullptr;
   const float* packed = nullptr;
   int64_t dy_pitch = 0;
   int h = 0, w = 0;  // of dx
@@ -22,6 +22,7 @@ struct ImageArguments {
 };
 
 /// Copies the tile's eight channels from `channel` on; 0 outside the map. Two lanes share a sector.
+template <typename T>
 __device__ __forceinline__ void load_dy(float4* shared, const ImageArguments& g, int first_row, int first_col,
                                         int channel) {
   const ImagePlan& plan = g.plan;
@@ -34,20 +35,13 @@ __device__ __forceinline__ void load_dy(float4* shared, const ImageArguments& g,
 #pragma unroll 4
   for (int pixel = static_cast<int>(threadIdx.x) / 2; pixel < pixels; pixel += kStep) {
     const int y = first_row + row, x = first_col + col;
-    float v[4] = {};
+    Floats<4> v = {};
     if (y >= 0 && y < g.dy_h && x >= 0 && x < g.dy_w) {
-      const float* from = g.dy + (static_cast<int64_t>(y) * g.dy_w + x) * g.dy_pitch + first;
-      if (g.vectors && first < g.dy_channels) {
-        const float4 four = load4(from);
-        v[0] = four.x, v[1] = four.y, v[2] = four.z, v[3] = four.w;
-      } else {
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-          if (first + e < g.dy_channels) v[e] = from[e];
-        }
-      }
+      const T* from =
+          static_cast<const T*>(g.dy) + (static_cast<int64_t>(y) * g.dy_w + x) * g.dy_pitch + first;
+      v = g.vectors && first < g.dy_channels ? load<4>(from) : load_each(from, g.dy_channels - first);
     }
-    store4(&shared[half * plan.dy_plane + pixel].x, make_float4(v[0], v[1], v[2], v[3]));
+    store4(&shared[half * plan.dy_plane + pixel].x, make_float4(v.at[0], v.at[1], v.at[2], v.at[3]));
     row += row_step;
     col += col_step;
     if (col >= cols) {
@@ -135,7 +129,7 @@ __device__ __forceinline__ void store_strip(float* dx, const float (&sum)[kImage
 /// Grid: (tiles) x 128. Shared memory: 37.3 KiB for a 3x3 with stride 1, 18.2 KiB for a 7x7 with stride 2; dx
 ///   takes the place of dy on its way out, so that pixels are written side by side.
 /// Bound by reading dy (64 channels) or by arithmetic, which on an H100 take about as long for a 3x3.
-template <int kC>
+template <int kC, typename T>
 __global__ void __launch_bounds__(kThreads, kC == 4 ? 3 : 4)
     conv2d_backward_image_kernel(const __grid_constant__ ImageArguments g) {
   const ImagePlan& plan = g.plan;
@@ -152,8 +146,8 @@ __global__ void __launch_bounds__(kThreads, kC == 4 ? 3 : 4)
 
   float sum[kImageRows][kC] = {};
   for (int channel = 0; channel < g.dy_channels; channel += kDepth) {
-    load_dy(dy, g, tile_row * plan.rows.tile + plan.rows.first, tile_col * plan.cols.tile + plan.cols.first,
-            channel);
+    load_dy<T>(dy, g, tile_row * plan.rows.tile + plan.rows.first,
+               tile_col * plan.cols.tile + plan.cols.first, channel);
     const float* from = g.packed + static_cast<int64_t>(channel) * plan.taps * kImageChannels;
     for (int i = thread; i < weights; i += kThreads) store4(&weight[i].x, load4(from + i * 4));
     __syncthreads();
@@ -174,7 +168,7 @@ __global__ void __launch_bounds__(kThreads, kC == 4 ? 3 : 4)
       const int plane = i * plan.cols.stride + tile_x % plan.cols.stride;
       const float sum = dx[plane * plan.dx_plane + tile_x / plan.cols.stride * kC + c];
       const bool kept = o.mask_in == nullptr || (o.mask_in[pixel] >> c & 1u);
-      o.y[at] = finish(sum, 0.f, o.addend != nullptr ? o.addend[at] : 0.f, o, kept);
+      write_some<1>(o, at, c, &sum, kept ? 1u : 0u);
     }
   }
 }
@@ -229,7 +223,7 @@ void image_pack(float* packed, const float* weight, const Conv2dLayer& layer, St
   }
 }
 
-void image_backward_data(const Output& output, const float* dy, const float* packed,
+void image_backward_data(const Output& output, const void* dy, const float* packed,
                          const Conv2dParams& params, Stream stream) {
   ImageArguments g;
   g.output = output;
@@ -246,10 +240,12 @@ void image_backward_data(const Output& output, const float* dy, const float* pac
   g.col_tiles = static_cast<int>(ceil_div(g.w, g.plan.dx_cols));
   const int64_t blocks = ceil_div(g.h, g.plan.dx_rows) * g.col_tiles;
   with_image_channels(params.layer.c_in, [&](auto channels) {
-    constexpr auto kernel = conv2d_backward_image_kernel<decltype(channels)::value>;
-    const size_t shared = static_cast<size_t>(g.plan.shared_bytes());
-    allow_shared(kernel, shared);
-    launch(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared, stream, g);
+    with_operand(params.y_type, [&](auto zero) {
+      constexpr auto kernel = conv2d_backward_image_kernel<decltype(channels)::value, decltype(zero)>;
+      const size_t shared = static_cast<size_t>(g.plan.shared_bytes());
+      allow_shared(kernel, shared);
+      launch(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared, stream, g);
+    });
   });
 }
 

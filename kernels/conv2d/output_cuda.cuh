@@ -3,62 +3,65 @@
 #include <type_traits>
 
 #include "kernels/conv2d/plan_cuda.h"
+#include "kernels/cuda/floats.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/tf32.cuh"
-#include "kernels/cuda/vector.cuh"
 #include "kernels/mask.h"
 
 namespace swag::cuda::conv2d {
 
-/// The epilogues of both directions: value = sum + bias + addend; ReLU; mask_in; rounding to what y is stored
-/// as; mask_out.
+/// The epilogues of both directions: value = factor * sum + bias + addend; ReLU; mask_in; mask_out; rounding
+/// to what y is stored as.
 struct Output {
-  float* y = nullptr;             // (pixels, channels), pitch
+  void* y = nullptr;              // (pixels, channels), pitch
   const float* bias = nullptr;    // (channels)
-  const float* addend = nullptr;  // as y; may equal y, so neither is __restrict__
+  const void* addend = nullptr;   // as y; may equal y, so neither is __restrict__
+  const float* factor = nullptr;  // (1)
   const uint32_t* mask_in = nullptr;
   uint32_t* mask_out = nullptr;
   int64_t pitch = 0;
   int channels = 0;
+  DType type = DType::kFloat32;
   bool relu = false;
-  bool tf32 = false;     // y is DType::kTf32
   bool vectors = false;  // four channels of y, bias and addend are one aligned access
 };
 
 /// `kept`: the bit of mask_in.
 __device__ __forceinline__ float finish(float value, float bias, float addend, const Output& o, bool kept) {
+  if (o.factor != nullptr) value *= *o.factor;
   value = value + bias + addend;
   if (o.relu && value < 0) value = 0;  // lets NaN through
-  if (!kept) value = 0;
-  return o.tf32 ? rounded_to_tf32(value) : value;
+  return kept ? value : 0;
+}
+
+/// Writes kWidth channels of a pixel from `channel` on, which exist. `kept`: their bits of mask_in. Returns
+/// their bits of mask_out.
+template <int kWidth>
+__device__ __forceinline__ uint32_t write_some(const Output& o, int64_t at, int channel, const float* sum,
+                                               uint32_t kept) {
+  Floats<kWidth> v = {}, bias = {}, addend = {};
+  if (o.bias != nullptr) bias = load<kWidth>(o.bias + channel);
+  if (o.addend != nullptr) addend = load_as<kWidth>(o.type, o.addend, at);
+  uint32_t signs = 0;
+#pragma unroll
+  for (int j = 0; j < kWidth; ++j) {
+    v.at[j] = finish(sum[j], bias.at[j], addend.at[j], o, kept >> j & 1u);
+    signs |= v.at[j] > 0 ? 1u << j : 0u;
+  }
+  store_as(o.type, o.y, at, v);
+  return signs;
 }
 
 /// Writes channels channel to channel + 3 of a pixel, those that exist. `kept`: their four bits of mask_in.
 /// Returns the four bits of mask_out.
-__device__ __forceinline__ uint32_t write_four(const Output& o, int64_t pixel, int channel, float4 sum,
+__device__ __forceinline__ uint32_t write_four(const Output& o, int64_t pixel, int channel, float4 four,
                                                uint32_t kept) {
   const int64_t at = pixel * o.pitch + channel;
+  const float sum[4] = {four.x, four.y, four.z, four.w};
+  if (o.vectors) return channel < o.channels ? write_some<4>(o, at, channel, sum, kept) : 0;
   uint32_t signs = 0;
-  if (o.vectors) {
-    if (channel >= o.channels) return 0;
-    float4 b = make_float4(0, 0, 0, 0), a = b;
-    if (o.bias != nullptr) b = load4(o.bias + channel);
-    if (o.addend != nullptr) a = load4(o.addend + at);
-    const float4 v =
-        make_float4(finish(sum.x, b.x, a.x, o, kept & 1u), finish(sum.y, b.y, a.y, o, kept & 2u),
-                    finish(sum.z, b.z, a.z, o, kept & 4u), finish(sum.w, b.w, a.w, o, kept & 8u));
-    store4(o.y + at, v);
-    signs = (v.x > 0 ? 1u : 0u) | (v.y > 0 ? 2u : 0u) | (v.z > 0 ? 4u : 0u) | (v.w > 0 ? 8u : 0u);
-  } else {
-    const float value[4] = {sum.x, sum.y, sum.z, sum.w};
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      if (channel + j >= o.channels) continue;
-      const float v = finish(value[j], o.bias != nullptr ? o.bias[channel + j] : 0.f,
-                             o.addend != nullptr ? o.addend[at + j] : 0.f, o, kept >> j & 1u);
-      o.y[at + j] = v;
-      signs |= v > 0 ? 1u << j : 0u;
-    }
+  for (int j = 0; j < 4; ++j) {
+    if (channel + j < o.channels) signs |= write_some<1>(o, at + j, channel + j, sum + j, kept >> j) << j;
   }
   return signs;
 }
@@ -118,10 +121,10 @@ inline bool is_aligned(const void* address) { return reinterpret_cast<uintptr_t>
 
 /// One launch of the plain kernel or the GEMM: up to kPhasesPerLaunch phases.
 struct GemmArguments {
-  const float* x = nullptr;       // (h, w, in), pitch x_pitch
-  const float* packed = nullptr;  // see for_each_phase
-  float* partial = nullptr;       // (split, y_h * y_w, out_padded); only with more than one split
-  uint32_t* counters = nullptr;   // of the tensor cores' splits
+  const void* x = nullptr;       // (h, w, in), pitch x_pitch
+  const void* packed = nullptr;  // see for_each_phase; float, but for the tensor cores
+  float* partial = nullptr;      // (split, y_h * y_w, out_padded); only with more than one split
+  uint32_t* counters = nullptr;  // of the tensor cores' splits
   Output output;
   int h = 0, w = 0, y_w = 0;
   int64_t y_pixels = 0;
@@ -137,7 +140,8 @@ struct PackArguments {
   Phase phase;
   bool forward = true;
   int in = 0, in_padded = 0, out = 0, out_padded = 0;
-  float factor = 1;  // of every weight
+  float factor = 1;              // of every weight
+  const float* range = nullptr;  // (1), the same; null: 1
   int64_t count = 0;
 };
 
@@ -162,14 +166,29 @@ __device__ __forceinline__ float weight_of(const float* weight, const PackArgume
   const int64_t j = cols.tap_first + cols.tap_step * (tap % cols.taps);
   const Conv2dLayer& l = g.layer;
   const int c_out = g.forward ? out : in, c_in = g.forward ? in : out;
-  return g.factor * weight[((c_out * l.kh + i) * l.kw + j) * l.c_in + c_in];
+  const float factor = g.range != nullptr ? g.factor * *g.range : g.factor;
+  return factor * weight[((c_out * l.kh + i) * l.kw + j) * l.c_in + c_in];
 }
 
-/// gemm_cuda.cu
-void gemm_run(GemmArguments arguments, const Gemm& gemm, Stream stream);
+/// call(T{}) with the type that a map is read as: float, Float16 or BFloat16.
+template <typename Call>
+void with_operand(DType type, const Call& call) {
+  switch (type) {
+    case DType::kFloat16: return call(Float16{});
+    case DType::kBFloat16: return call(BFloat16{});
+    default: return call(float{});
+  }
+}
 
-/// tensor_cuda.cu; the layout of packed weights and partial sums is in tensor_plan_cuda.h.
-void tensor_pack(float* packed, const float* weight, float factor, const Gemm& gemm, Stream stream);
+/// gemm_cuda.cu; `operand`: what x is stored as.
+void gemm_run(GemmArguments arguments, const Gemm& gemm, DType operand, Stream stream);
+
+/// tensor_cuda.cuh, an instance for each type of operands: Tf32, Float16, BFloat16. The layout of packed
+/// weights and partial sums is in tensor_plan_cuda.h.
+template <typename T>
+void tensor_pack(T* packed, const float* weight, float factor, const float* range, const Gemm& gemm,
+                 Stream stream);
+template <typename T>
 void tensor_run(GemmArguments arguments, const Gemm& gemm, const TensorUnits& units, Stream stream);
 
 /// image_forward_cuda.cu; packed as for the GEMM.
@@ -178,7 +197,7 @@ void image_forward(const Output& output, const float* x, const float* packed, co
 
 /// image_backward_cuda.cu
 void image_pack(float* packed, const float* weight, const Conv2dLayer& layer, Stream stream);
-void image_backward_data(const Output& output, const float* dy, const float* packed,
+void image_backward_data(const Output& output, const void* dy, const float* packed,
                          const Conv2dParams& params, Stream stream);
 
 /// Calls run(arguments, phases) for every kPhasesPerLaunch phases that have pixels. The last phases come

@@ -1,7 +1,7 @@
 // Loops over maps and vectors for kernels that read and write each element once.
 //
-// A thread works on kWidth floats side by side: four (one access of 16 bytes) where sizes and addresses
-// allow, one where they do not. A kernel is a template over kWidth, and its launcher has the one `if`.
+// A thread works on kWidth elements side by side (floats.cuh). A kernel is a template over kWidth and over
+// what its maps are stored as, and its launcher has the one `if`.
 #pragma once
 #include <cuda_runtime.h>
 
@@ -9,80 +9,12 @@
 #include <cstdint>
 #include <initializer_list>
 
-#include "kernels/cuda/tf32.cuh"
-#include "kernels/cuda/vector.cuh"
-#include "kernels/dtype.h"
+#include "kernels/cuda/floats.cuh"
 
 namespace swag::cuda {
 
 constexpr int kElementThreads = 256;
 constexpr int kMostGridRows = 65535;  // CUDA's limit for gridDim.y
-
-/// kWidth floats in registers.
-template <int kWidth>
-struct Floats {
-  float at[kWidth];
-};
-
-template <int kWidth>
-__device__ __forceinline__ Floats<kWidth> load(const float* from) {
-  static_assert(kWidth == 1 || kWidth == 4, "one float or four");
-  if constexpr (kWidth == 4) {
-    const float4 v = load4(from);
-    return {{v.x, v.y, v.z, v.w}};
-  } else {
-    return {{*from}};
-  }
-}
-
-template <int kWidth>
-__device__ __forceinline__ void store(float* to, const Floats<kWidth>& v) {
-  if constexpr (kWidth == 4) {
-    store4(to, make_float4(v.at[0], v.at[1], v.at[2], v.at[3]));
-  } else {
-    *to = v.at[0];
-  }
-}
-
-template <int kWidth>
-__device__ __forceinline__ void store(Tf32* to, const Floats<kWidth>& v) {
-  Floats<kWidth> rounded;
-#pragma unroll
-  for (int k = 0; k < kWidth; ++k) rounded.at[k] = rounded_to_tf32(v.at[k]);
-  store(reinterpret_cast<float*>(to), rounded);
-}
-
-/// What is stored there, as floats.
-__device__ __forceinline__ const float* as_floats(const float* stored) { return stored; }
-__device__ __forceinline__ const float* as_floats(const Tf32* stored) {
-  return reinterpret_cast<const float*>(stored);
-}
-
-/// Elements i ... of a vector of `count`; what lies behind its end is `fill`, and is not read.
-template <int kWidth>
-__device__ __forceinline__ Floats<kWidth> load_some(const float* from, int64_t i, int64_t count, float fill) {
-  if (i + kWidth <= count) return load<kWidth>(from + i);
-  Floats<kWidth> v;
-#pragma unroll
-  for (int k = 0; k < kWidth; ++k) {
-    v.at[k] = fill;
-    if (i + k < count) v.at[k] = from[i + k];
-  }
-  return v;
-}
-
-/// The same way back: what lies behind the end is not written.
-template <int kWidth, typename T>
-__device__ __forceinline__ void store_some(T* to, int64_t i, int64_t count, const Floats<kWidth>& v) {
-  if (i + kWidth <= count) {
-    store(to + i, v);
-    return;
-  }
-#pragma unroll
-  for (int k = 0; k < kWidth; ++k) {
-    if (i + k < count) store(to + i + k, Floats<1>{{v.at[k]}});
-  }
-}
 
 /// body(i) for the first of every kWidth elements of a dense vector of `count`. Launch with dense_grid.
 template <int kWidth, typename Body>
@@ -127,7 +59,7 @@ inline dim3 map_grid(int64_t pixels, const dim3& block) {
   return dim3(grid_of(ceil_divide(pixels, block.y)));
 }
 
-/// True when every size and every address is a multiple of four floats.
+/// True when every size is a multiple of four and every address of 16.
 inline bool fits_float4(std::initializer_list<int64_t> sizes, std::initializer_list<const void*> addresses) {
   return std::all_of(sizes.begin(), sizes.end(), [](int64_t size) { return size % 4 == 0; }) &&
          std::all_of(addresses.begin(), addresses.end(),

@@ -59,8 +59,8 @@ struct MmaLane {
 /// A row of B, or of the sums: the compiler's vectors, as a third of an emulated run is spent here.
 typedef double MmaRow __attribute__((vector_size(8 * sizeof(double))));
 
-/// D += A B from the fragments of 32 lanes. A register holds kPack elements along k, a group of four lanes 4 *
-/// kPack.
+/// D += A B from the fragments of 32 lanes. A register holds kPack elements along k, a group of four lanes 4
+/// * kPack.
 template <Operand kOperand>
 MMA_HOST_PLAIN void complete_mma(void* const lanes[32], unsigned) {
   constexpr int kPack = kOperand == Operand::kTf32 ? 1 : 2;

@@ -1,4 +1,4 @@
-// Several floats in one access to memory. The address must be a multiple of the access's size.
+// Several numbers in one access to memory. The address must be a multiple of the access's size.
 //
 // A host compiler may split a float4 of which it needs parts, or join scalars: these helpers tell the
 // emulator of the one access that a GPU makes, so that its alignment is checked and its sectors are counted
@@ -18,9 +18,9 @@ __attribute__((noinline, no_sanitize("thread"))) void copy_vector(void* to, cons
 #endif
 
 template <typename Vector>
-__device__ __forceinline__ Vector load_vector(const float* from) {
+__device__ __forceinline__ Vector load_vector(const void* from) {
 #if defined(__CUDACC__)
-  return *reinterpret_cast<const Vector*>(from);
+  return *static_cast<const Vector*>(from);
 #elif defined(EMULATOR_INSTRUMENTED)
   Vector value;
   emulator::reads(from, sizeof(Vector));
@@ -34,9 +34,9 @@ __device__ __forceinline__ Vector load_vector(const float* from) {
 }
 
 template <typename Vector>
-__device__ __forceinline__ void store_vector(float* to, Vector value) {
+__device__ __forceinline__ void store_vector(void* to, Vector value) {
 #if defined(__CUDACC__)
-  *reinterpret_cast<Vector*>(to) = value;
+  *static_cast<Vector*>(to) = value;
 #elif defined(EMULATOR_INSTRUMENTED)
   emulator::writes(to, sizeof(Vector));
   copy_vector<Vector>(to, &value);

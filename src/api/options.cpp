@@ -191,7 +191,7 @@ StylizeOptions stylize_options(const swag_options& from) {
   to.padding = checked("padding", from.padding, Padding::kReplicate);
   to.resample = checked("resample", from.resample, Resample::kBicubic);
   to.seed = from.seed;
-  to.precision = checked("precision", from.precision, Precision::kAuto);
+  to.precision = checked("precision", from.precision, Precision::kHalf);
   to.conv = checked("conv", from.conv, Conv2dAlgorithm::kWinograd);
   to.fit = checked("fit", from.fit, Fit::kPad);
   if (!ranges::kThreads.contains(from.threads)) {

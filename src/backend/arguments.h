@@ -52,9 +52,11 @@ inline BatchNormParams batch_norm_params(const Tensor& x, const Tensor& y) {
 }
 inline SoftmaxParams softmax_params(const Tensor& f, double temperature) {
   assert(f.dense() && f.count() > 0 && temperature > 0);
-  return {f.pixels(), f.shape.c, temperature};
+  return {f.pixels(), f.shape.c, temperature / f.scale};
 }
-inline GramParams gram_params(const Shape& shape) { return {shape.pixels(), shape.c}; }
+inline GramParams gram_params(const Shape& shape, double scale = 1) {
+  return {shape.pixels(), shape.c, scale};
+}
 
 inline AddParams add_params(const Tensor& y, const Tensor& a, const Tensor& b) {
   return {y.pixels(), y.shape.c, a.pitch, b.pitch, y.pitch};

@@ -61,17 +61,9 @@ struct OwnedTensor {
   Tensor tensor;
 };
 
-/// The epilogues of kernels/conv2d/conv2d.h with tensors' pointers.
-struct ForwardEpilogue {
-  const void* bias = nullptr;
-  const void* residual = nullptr;
-  bool relu = false;
-  uint32_t* mask = nullptr;
-};
-struct BackwardEpilogue {
-  const void* addend = nullptr;
-  const uint32_t* mask = nullptr;
-};
+/// Of the backend's arithmetic, the residual and the addend of the map's type.
+using ForwardEpilogue = Conv2dForwardEpilogue<void>;
+using BackwardEpilogue = Conv2dBackwardEpilogue<void>;
 
 /// The state of kernels/lbfgs/lbfgs.h with tensors.
 struct LbfgsMemory {
@@ -106,12 +98,14 @@ class Backend {
   virtual void copy(void* destination, const void* source, int64_t bytes) = 0;
   virtual void zero(void* destination, int64_t bytes) = 0;
 
-  // Convolution, prepared once per network. Weight and packed weight have `dtype`.
+  // Convolution, prepared once per network. `dtype`: of the map that is read. The weight has the type that
+  // this is computed in; packed it is multiplied by `factor`, which is 1 but for maps of 16 bits.
   virtual Conv2dAlgorithm conv2d_choose(const Conv2dLayer& layer, Conv2dDirection direction, DType dtype) = 0;
   virtual int64_t conv2d_packed_bytes(const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
                                       Conv2dDirection direction, DType dtype) = 0;
   virtual void conv2d_pack(void* packed, const void* weight, const Conv2dLayer& layer,
-                           Conv2dAlgorithm algorithm, Conv2dDirection direction, DType dtype) = 0;
+                           Conv2dAlgorithm algorithm, Conv2dDirection direction, DType dtype,
+                           double factor) = 0;
   virtual int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction,
                                          DType dtype) = 0;
   virtual void conv2d_forward(const Tensor& y, const Tensor& x, const void* packed,
@@ -230,6 +224,14 @@ Buffer uploaded(Backend& backend, const std::vector<T>& values) {
 inline Conv2dAlgorithm conv2d_algorithm(Backend& backend, Conv2dAlgorithm wanted, const Conv2dLayer& layer,
                                         Conv2dDirection direction, DType dtype) {
   return wanted == Conv2dAlgorithm::kAuto ? backend.conv2d_choose(layer, direction, dtype) : wanted;
+}
+
+/// A dense tensor, again, in memory of its own.
+inline OwnedTensor copy_of(Backend& backend, const Tensor& tensor) {
+  OwnedTensor copy(backend, tensor.dtype, tensor.shape);
+  copy.tensor.scale = tensor.scale;
+  backend.copy(copy.tensor.data, tensor.data, copy.buffer.bytes());
+  return copy;
 }
 
 /// What runs while it lives belongs to `name`, which must outlive it.

@@ -30,7 +30,7 @@ class CpuBackend final : public Backend {
   int64_t conv2d_packed_bytes(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction,
                               DType dtype) override;
   void conv2d_pack(void* packed, const void* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
-                   Conv2dDirection direction, DType dtype) override;
+                   Conv2dDirection direction, DType dtype, double factor) override;
   int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction, DType dtype) override;
   void conv2d_forward(const Tensor& y, const Tensor& x, const void* packed, const ForwardEpilogue& epilogue,
                       const Conv2dParams& params, void* workspace) override;

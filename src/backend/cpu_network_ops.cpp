@@ -17,8 +17,9 @@ int64_t CpuBackend::conv2d_packed_bytes(const Conv2dLayer& layer, Conv2dAlgorith
 }
 
 void CpuBackend::conv2d_pack(void* packed, const void* weight, const Conv2dLayer& layer,
-                             Conv2dAlgorithm algorithm, Conv2dDirection direction, DType dtype) {
-  assert(algorithm != Conv2dAlgorithm::kAuto && CpuMemory::is_aligned(packed));
+                             Conv2dAlgorithm algorithm, Conv2dDirection direction, DType dtype,
+                             [[maybe_unused]] double factor) {
+  assert(algorithm != Conv2dAlgorithm::kAuto && CpuMemory::is_aligned(packed) && factor == 1);
   dispatch(dtype, [&](auto t) {
     using T = decltype(t);
     cpu::conv2d_pack(static_cast<T*>(packed), static_cast<const T*>(weight), layer, algorithm, direction,

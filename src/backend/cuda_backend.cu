@@ -24,11 +24,37 @@ constexpr int kLanes = 4;  // as many sizes as most networks' style taps have
 
 float* floats(const Tensor& tensor) { return tensor.as<float>(); }
 
-/// call(pointer) of the type that the tensor is stored as: for kernels that write what they compute.
+// What a map and what a gradient may be stored as: call(pointer) of that type.
+
 template <typename Call>
-void stored(const Tensor& tensor, const Call& call) {
+void value_of(const Tensor& tensor, const Call& call) {
   if (tensor.dtype == DType::kTf32) return call(static_cast<Tf32*>(tensor.data));
+  if (tensor.dtype == DType::kFloat16) return call(tensor.as<Float16>());
   call(tensor.as<float>());
+}
+template <typename Call>
+void gradient_of(const Tensor& tensor, const Call& call) {
+  if (tensor.dtype == DType::kTf32) return call(static_cast<Tf32*>(tensor.data));
+  if (tensor.dtype == DType::kBFloat16) return call(tensor.as<BFloat16>());
+  call(tensor.as<float>());
+}
+/// For kernels that compute nothing that would have to be rounded.
+template <typename Call>
+void moved_value_of(const Tensor& tensor, const Call& call) {
+  if (tensor.dtype == DType::kFloat16) return call(tensor.as<Float16>());
+  call(tensor.as<float>());
+}
+template <typename Call>
+void moved_gradient_of(const Tensor& tensor, const Call& call) {
+  if (tensor.dtype == DType::kBFloat16) return call(tensor.as<BFloat16>());
+  call(tensor.as<float>());
+}
+
+/// Another tensor that is stored as the first.
+template <typename T>
+const T* same(const T*, const Tensor& tensor) {
+  assert(size_of(tensor.dtype) == static_cast<int64_t>(sizeof(T)));
+  return static_cast<const T*>(tensor.data);
 }
 
 /// With no counters yet.
@@ -68,14 +94,13 @@ class CudaBackend final : public Backend {
     return cuda_device_name(ordinal_) + ", " + cuda_device_detail(ordinal_);
   }
   bool computes_in(DType dtype) const override {
-    return dtype == DType::kFloat32 || (dtype == DType::kTf32 && units_.processors > 0);
+    const bool tensor_cores = dtype == DType::kTf32 || dtype == DType::kFloat16;
+    return dtype == DType::kFloat32 || (tensor_cores && units_.processors > 0);
   }
 
   // ---------------------------------------------------------------- memory
 
-  int64_t available_bytes() const override {
-    return cuda_free_bytes(ordinal_);
-  }
+  int64_t available_bytes() const override { return cuda_free_bytes(ordinal_); }
   void* allocate(int64_t bytes) override {
     assert(bytes >= 0);
     return cuda_memory(ordinal_, bytes);
@@ -120,14 +145,14 @@ class CudaBackend final : public Backend {
     return cuda::conv2d_choose(layer, dtype, units_);
   }
   int64_t conv2d_packed_bytes(const Conv2dLayer& layer, Conv2dAlgorithm algorithm, Conv2dDirection direction,
-                              DType) override {
-    return cuda::conv2d_packed_count(layer, algorithm, direction) * int64_t{sizeof(float)};
+                              DType dtype) override {
+    return cuda::conv2d_packed_bytes(layer, algorithm, direction, dtype);
   }
   void conv2d_pack(void* packed, const void* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
-                   Conv2dDirection direction, DType) override {
+                   Conv2dDirection direction, DType dtype, double factor) override {
     run(__func__, [&](Stream stream) {
-      cuda::conv2d_pack(static_cast<float*>(packed), static_cast<const float*>(weight), layer, algorithm,
-                        direction, stream);
+      cuda::conv2d_pack(packed, static_cast<const float*>(weight), layer, algorithm, direction, dtype, stream,
+                        static_cast<float>(factor));
     });
   }
   int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction, DType) override {
@@ -136,20 +161,16 @@ class CudaBackend final : public Backend {
   void conv2d_forward(const Tensor& y, const Tensor& x, const void* packed, const ForwardEpilogue& epilogue,
                       const Conv2dParams& params, void* workspace) override {
     run(__func__, [&](Stream stream) {
-      const Conv2dForwardEpilogue<float> typed{static_cast<const float*>(epilogue.bias),
-                                               static_cast<const float*>(epilogue.residual), epilogue.relu,
-                                               epilogue.mask};
-      cuda::conv2d_forward(floats(y), floats(x), static_cast<const float*>(packed), typed,
-                           with_types(params, x, y), workspace, stream, units_);
+      cuda::conv2d_forward(y.data, x.data, packed, epilogue, with_types(params, x, y), workspace, stream,
+                           units_);
     });
   }
   void conv2d_backward_data(const Tensor& dx, const Tensor& dy, const void* packed,
                             const BackwardEpilogue& epilogue, const Conv2dParams& params,
                             void* workspace) override {
     run(__func__, [&](Stream stream) {
-      const Conv2dBackwardEpilogue<float> typed{static_cast<const float*>(epilogue.addend), epilogue.mask};
-      cuda::conv2d_backward_data(floats(dx), floats(dy), static_cast<const float*>(packed), typed,
-                                 with_types(params, dx, dy), workspace, stream, units_);
+      cuda::conv2d_backward_data(dx.data, dy.data, packed, epilogue, with_types(params, dx, dy), workspace,
+                                 stream, units_);
     });
   }
 
@@ -158,8 +179,8 @@ class CudaBackend final : public Backend {
   void batch_norm_forward(const Tensor& y, const Tensor& x, const void* scale, const void* shift) override {
     assert(same_map(x, y));
     run(__func__, [&](Stream stream) {
-      stored(y, [&](auto* to) {
-        cuda::batch_norm_forward(to, floats(x), static_cast<const float*>(scale),
+      value_of(y, [&](auto* to) {
+        cuda::batch_norm_forward(to, same(to, x), static_cast<const float*>(scale),
                                  static_cast<const float*>(shift), batch_norm_params(x, y), stream);
       });
     });
@@ -167,33 +188,44 @@ class CudaBackend final : public Backend {
   void batch_norm_backward(const Tensor& dx, const Tensor& dy, const void* scale) override {
     assert(same_map(dx, dy));
     run(__func__, [&](Stream stream) {
-      stored(dx, [&](auto* to) {
-        cuda::batch_norm_backward(to, floats(dy), static_cast<const float*>(scale), batch_norm_params(dx, dy),
-                                  stream);
+      gradient_of(dx, [&](auto* to) {
+        cuda::batch_norm_backward(to, same(to, dy), static_cast<const float*>(scale),
+                                  batch_norm_params(dx, dy), stream);
       });
     });
   }
   void relu_forward(const Tensor& y, uint32_t* mask, const Tensor& x) override {
     assert(same_map(x, y));
-    run(__func__,
-        [&](Stream stream) { cuda::relu_forward(floats(y), mask, floats(x), relu_params(x, y), stream); });
+    run(__func__, [&](Stream stream) {
+      moved_value_of(y,
+                     [&](auto* to) { cuda::relu_forward(to, mask, same(to, x), relu_params(x, y), stream); });
+    });
   }
   void relu_backward(const Tensor& dx, const Tensor& dy, const uint32_t* mask) override {
     assert(same_map(dx, dy) && mask);
     run(__func__, [&](Stream stream) {
-      cuda::relu_backward(floats(dx), floats(dy), mask, relu_params(dx, dy), stream);
+      moved_gradient_of(
+          dx, [&](auto* to) { cuda::relu_backward(to, same(to, dy), mask, relu_params(dx, dy), stream); });
     });
   }
   void add_forward(const Tensor& y, const Tensor& a, const Tensor& b) override {
     assert(same_map(y, a) && same_map(y, b));
     run(__func__, [&](Stream stream) {
-      stored(y, [&](auto* to) { cuda::add_forward(to, floats(a), floats(b), add_params(y, a, b), stream); });
+      const AddParams params = add_params(y, a, b);
+      const auto add = [&](auto* to) { cuda::add_forward(to, same(to, a), same(to, b), params, stream); };
+      if (y.dtype != DType::kBFloat16) return value_of(y, add);
+      auto* const to = y.as<BFloat16>();
+      if (b.dtype == DType::kBFloat16) return add(to);
+      cuda::add_forward(to, same(to, a), floats(b), params, stream);
     });
   }
   void copy_channels(const Tensor& y, const Tensor& x) override {
-    assert(same_map(y, x));
+    assert(same_map(x, y));
     run(__func__, [&](Stream stream) {
-      cuda::copy_channels(floats(y), floats(x), copy_channels_params(x, y), stream);
+      const auto copy = [&](auto* to) {
+        cuda::copy_channels(to, same(to, x), copy_channels_params(x, y), stream);
+      };
+      y.dtype == DType::kBFloat16 ? moved_gradient_of(y, copy) : moved_value_of(y, copy);
     });
   }
   void pad_replicate_forward(const Tensor& y, const Tensor& x) override {
@@ -221,38 +253,43 @@ class CudaBackend final : public Backend {
   void max_pool2d_forward(const Tensor& y, uint8_t* position, const Tensor& x,
                           const Pool2dParams& params) override {
     assert(fits(y, x, params));
-    run(__func__,
-        [&](Stream stream) { cuda::max_pool2d_forward(floats(y), position, floats(x), params, stream); });
+    run(__func__, [&](Stream stream) {
+      moved_value_of(y,
+                     [&](auto* to) { cuda::max_pool2d_forward(to, position, same(to, x), params, stream); });
+    });
   }
   void max_pool2d_backward(const Tensor& dx, const Tensor& dy, const uint8_t* position,
                            const Pool2dParams& params) override {
     assert(fits(dy, dx, params));
     run(__func__, [&](Stream stream) {
-      stored(dx, [&](auto* to) { cuda::max_pool2d_backward(to, floats(dy), position, params, stream); });
+      gradient_of(dx,
+                  [&](auto* to) { cuda::max_pool2d_backward(to, same(to, dy), position, params, stream); });
     });
   }
   void avg_pool2d_forward(const Tensor& y, const Tensor& x, const Pool2dParams& params) override {
     assert(fits(y, x, params));
     run(__func__, [&](Stream stream) {
-      stored(y, [&](auto* to) { cuda::avg_pool2d_forward(to, floats(x), params, stream); });
+      value_of(y, [&](auto* to) { cuda::avg_pool2d_forward(to, same(to, x), params, stream); });
     });
   }
   void avg_pool2d_backward(const Tensor& dx, const Tensor& dy, const Pool2dParams& params) override {
     assert(fits(dy, dx, params));
     run(__func__, [&](Stream stream) {
-      stored(dx, [&](auto* to) { cuda::avg_pool2d_backward(to, floats(dy), params, stream); });
+      gradient_of(dx, [&](auto* to) { cuda::avg_pool2d_backward(to, same(to, dy), params, stream); });
     });
   }
 
   void gather_positions(const Tensor& y, const Tensor& x, const int32_t* positions) override {
     run(__func__, [&](Stream stream) {
-      cuda::gather_positions(floats(y), floats(x), positions, gather_params(y, x), stream);
+      moved_value_of(y, [&](auto* to) {
+        cuda::gather_positions(to, same(to, x), positions, gather_params(y, x), stream);
+      });
     });
   }
   void scatter_positions(const Tensor& dx, const Tensor& dy, const int32_t* positions) override {
     run(__func__, [&](Stream stream) {
-      stored(dx, [&](auto* to) {
-        cuda::scatter_positions(to, floats(dy), positions, gather_params(dy, dx), stream);
+      gradient_of(dx, [&](auto* to) {
+        cuda::scatter_positions(to, same(to, dy), positions, gather_params(dy, dx), stream);
       });
     });
   }
@@ -261,21 +298,25 @@ class CudaBackend final : public Backend {
 
   void softmax_statistics(SoftmaxStatistics* statistics, const Tensor& f, double temperature) override {
     run(__func__, [&](Stream stream) {
-      cuda::softmax_statistics(statistics, floats(f), scratch_, softmax_params(f, temperature), stream);
+      moved_value_of(f, [&](const auto* from) {
+        cuda::softmax_statistics(statistics, from, scratch_, softmax_params(f, temperature), stream);
+      });
     });
   }
   void softmax_forward(const Tensor& s, const Tensor& f, const SoftmaxStatistics* statistics,
                        double temperature) override {
     assert(same_dense(s, f));
     run(__func__, [&](Stream stream) {
-      cuda::softmax_forward(floats(s), floats(f), statistics, softmax_params(f, temperature), stream);
+      moved_value_of(f, [&](const auto* from) {
+        cuda::softmax_forward(floats(s), from, statistics, softmax_params(f, temperature), stream);
+      });
     });
   }
   void softmax_backward(const Tensor& df, const Tensor& ds, const Tensor& s, const SoftmaxInner& inner,
                         double temperature) override {
     assert(same_dense(df, ds) && same_dense(df, s));
     run(__func__, [&](Stream stream) {
-      stored(df, [&](auto* to) {
+      gradient_of(df, [&](auto* to) {
         cuda::softmax_backward(to, floats(ds), floats(s), inner, softmax_params(s, temperature), stream);
       });
     });
@@ -283,14 +324,16 @@ class CudaBackend final : public Backend {
   void softmax_channel_forward(const Tensor& s, const Tensor& f, double temperature) override {
     assert(same_dense(s, f));
     run(__func__, [&](Stream stream) {
-      cuda::softmax_channel_forward(floats(s), floats(f), softmax_params(f, temperature), stream);
+      moved_value_of(f, [&](const auto* from) {
+        cuda::softmax_channel_forward(floats(s), from, softmax_params(f, temperature), stream);
+      });
     });
   }
   void softmax_channel_backward(const Tensor& df, const Tensor& ds, const Tensor& s,
                                 double temperature) override {
     assert(same_dense(df, ds) && same_dense(df, s));
     run(__func__, [&](Stream stream) {
-      stored(df, [&](auto* to) {
+      gradient_of(df, [&](auto* to) {
         cuda::softmax_channel_backward(to, floats(ds), floats(s), softmax_params(s, temperature), stream);
       });
     });
@@ -298,35 +341,47 @@ class CudaBackend final : public Backend {
   void scale(const Tensor& y, const Tensor& x, double factor) override {
     assert(same_dense(y, x));
     run(__func__, [&](Stream stream) {
-      stored(y, [&](auto* to) { cuda::scale(to, floats(x), factor, x.count(), stream); });
+      if (x.dtype == DType::kFloat16) {
+        return cuda::scale(floats(y), x.as<Float16>(), factor * x.scale, x.count(), stream);
+      }
+      gradient_of(y, [&](auto* to) { cuda::scale(to, floats(x), factor, x.count(), stream); });
     });
   }
   double softmax_entropy(const Tensor& f, double temperature) override {
     run(__func__, [&](Stream stream) {
-      cuda::softmax_entropy(result(), floats(f), scratch_, softmax_params(f, temperature), stream);
+      moved_value_of(f, [&](const auto* from) {
+        cuda::softmax_entropy(result(), from, scratch_, softmax_params(f, temperature), stream);
+      });
     });
     return read_result();
   }
   double softmax_channel_entropy(const Tensor& f, double temperature) override {
     run(__func__, [&](Stream stream) {
-      cuda::softmax_channel_entropy(result(), floats(f), scratch_, softmax_params(f, temperature), stream);
+      moved_value_of(f, [&](const auto* from) {
+        cuda::softmax_channel_entropy(result(), from, scratch_, softmax_params(f, temperature), stream);
+      });
     });
     return read_result();
   }
   int64_t gram_workspace_bytes(Shape shape, DType) override {
-    const int64_t bytes = cuda::gram_workspace_bytes(gram_params(shape));
+    const int64_t bytes =
+        std::max(cuda::gram_workspace_bytes(gram_params(shape)), gram_product_workspace_bytes(shape, units_));
     if (!cuda::gram_tensor_suits(shape.c, units_)) return bytes;
-    return std::max({bytes, cuda::gram_workspace_bytes(gram_params(shape), units_),
-                     gram_product_workspace_bytes(shape, units_)});
+    return std::max(bytes, cuda::gram_workspace_bytes(gram_params(shape), units_));
   }
   void gram_forward(double* a, const Tensor& s, void* workspace) override {
     assert(s.dense() && s.count() > 0);
     run(__func__, [&](Stream stream) {
-      if (s.dtype == DType::kTf32 && cuda::gram_tensor_suits(s.shape.c, units_)) {
-        return cuda::gram_forward(a, static_cast<const Tf32*>(s.data), workspace, gram_params(s.shape),
-                                  units_, stream);
+      const GramParams params = gram_params(s.shape, s.scale);
+      if (s.dtype != DType::kFloat32 && cuda::gram_tensor_suits(s.shape.c, units_)) {
+        if (s.dtype == DType::kFloat16) {
+          return cuda::gram_forward(a, s.as<Float16>(), workspace, params, units_, stream);
+        }
+        return cuda::gram_forward(a, static_cast<const Tf32*>(s.data), workspace, params, units_, stream);
       }
-      cuda::gram_forward(a, floats(s), workspace, gram_params(s.shape), cuda::Blas{queue_.cublas()}, stream);
+      moved_value_of(s, [&](const auto* from) {
+        cuda::gram_forward(a, from, workspace, params, cuda::Blas{queue_.cublas()}, stream);
+      });
     });
   }
   void gram_difference(double* loss, double* inner, void* difference, const double* a, const double* target,
@@ -340,7 +395,7 @@ class CudaBackend final : public Backend {
     assert(same_dense(ds, s) && ds.data != s.data);
     run(__func__, [&](Stream stream) {
       const bool tf32 = ds.dtype == DType::kTf32 && s.dtype == DType::kTf32;
-      if (tf32 && cuda::gram_tensor_suits(s.shape.c, units_)) {
+      if (s.dtype == DType::kFloat16 || (tf32 && cuda::gram_tensor_suits(s.shape.c, units_))) {
         return gram_product(ds, s, static_cast<const float*>(difference), offset, factor, accumulate,
                             workspace, units_, stream);
       }
@@ -357,8 +412,10 @@ class CudaBackend final : public Backend {
   void moments_forward(double* gram, double* mean, const Tensor& s, void* workspace) override {
     assert(s.dense() && s.count() > 0);
     run(__func__, [&](Stream stream) {
-      cuda::moments_forward(gram, mean, floats(s), workspace, gram_params(s.shape),
-                            cuda::Blas{queue_.cublas()}, stream);
+      moved_value_of(s, [&](const auto* from) {
+        cuda::moments_forward(gram, mean, from, workspace, gram_params(s.shape, s.scale),
+                              cuda::Blas{queue_.cublas()}, stream);
+      });
     });
   }
   int64_t wasserstein_workspace_bytes(int d) override { return cuda::wasserstein_workspace_bytes(d); }
@@ -372,18 +429,25 @@ class CudaBackend final : public Backend {
     });
   }
   void content_loss_forward(double* loss, double* inner, const Tensor& s, const Tensor& target) override {
-    assert(same_dense(s, target));
+    assert(same_dense(s, target) && s.scale == target.scale);
     run(__func__, [&](Stream stream) {
-      cuda::content_loss_forward(loss, inner, floats(s), floats(target), scratch_, s.count(), stream);
+      moved_value_of(s, [&](const auto* from) {
+        cuda::content_loss_forward(loss, inner, from, same(from, target), s.scale, scratch_, s.count(),
+                                   stream);
+      });
     });
   }
   void content_loss_backward(const Tensor& ds, const Tensor& s, const Tensor& target, double factor,
                              bool accumulate) override {
-    assert(same_dense(ds, s) && same_dense(s, target));
+    assert(same_dense(ds, s) && same_dense(s, target) && s.scale == target.scale);
     run(__func__, [&](Stream stream) {
-      stored(ds, [&](auto* to) {
-        cuda::content_loss_backward(to, floats(s), floats(target), factor, accumulate, s.count(), stream);
-      });
+      const auto backward = [&](auto* to, const auto* from) {
+        cuda::content_loss_backward(to, from, same(from, target), factor * s.scale, accumulate, s.count(),
+                                    stream);
+      };
+      if (s.dtype == DType::kFloat16) return backward(ds.as<BFloat16>(), s.as<Float16>());
+      if (ds.dtype == DType::kTf32) return backward(static_cast<Tf32*>(ds.data), floats(s));
+      backward(floats(ds), floats(s));
     });
   }
   void total_variation(double* loss, const Tensor& dx, const Tensor& x, double factor) override {

@@ -117,8 +117,8 @@ class ProfiledBackend final : public Backend {
     return inner().conv2d_packed_bytes(layer, algorithm, direction, dtype);
   }
   void conv2d_pack(void* packed, const void* weight, const Conv2dLayer& layer, Conv2dAlgorithm algorithm,
-                   Conv2dDirection direction, DType dtype) override {
-    inner().conv2d_pack(packed, weight, layer, algorithm, direction, dtype);
+                   Conv2dDirection direction, DType dtype, double factor) override {
+    inner().conv2d_pack(packed, weight, layer, algorithm, direction, dtype, factor);
   }
   int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direction,
                                  DType dtype) override {

@@ -304,7 +304,7 @@ std::vector<Option> machine_options() {
       of_machine(integer("--threads", kMachine, "Of the CPU; 0: one per core", &swag_options::threads,
                          ranges::kThreads)),
       choice(
-          "--precision", "auto|single|tf32|double", kMachine,
+          "--precision", "auto|single|tf32|half|double", kMachine,
           "tf32: convolutions on a GPU's tensor cores; auto: that where the device has it and digits allow, "
           "else single; double is slow and for checks",
           &swag_options::precision, parse_precision, name_of),

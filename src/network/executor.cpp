@@ -34,11 +34,18 @@ void Executor::bind(const Arena& arena) {
   if (schedule_.gradients[0].piece >= 0) pixel_gradient_ = gradient(0);
 }
 
-Tensor Executor::tensor(const Place& place, int node) const {
+Tensor Executor::tensor(const Place& place, int node, DType dtype) const {
   assert(place.piece >= 0);
-  Tensor whole(arena_->at(place.piece), network_->dtype(node), schedule_.shapes[node]);
+  Tensor whole(arena_->at(place.piece), dtype, schedule_.shapes[node]);
   whole.pitch = place.pitch;
   return slice(whole, place.channel, schedule_.shapes[node].c);
+}
+
+Tensor Executor::value(int node) const {
+  if (node == 0) return input_;
+  Tensor result = tensor(schedule_.values[node], node, network_->dtype(node));
+  result.scale = network_->scale(node);
+  return result;
 }
 
 void Executor::forward(const Tensor& x, const Visit& visit) {
@@ -133,12 +140,12 @@ void Executor::run_backward(const Action& action, const Seed& seed) {
       break;
     }
     case Act::kBatchNorm:
-      backend.batch_norm_backward(to, from, network_->parameters(action.step).scale.data());
+      backend.batch_norm_backward(to, from, network_->parameters(action.step).backward_scale.data());
       break;
     case Act::kWindow: {
       const Step& step = network_->steps()[action.step];
       const Tensor dx =
-          action.accumulate ? tensor({action.scratch, 0, schedule_.shapes[step.x].c}, step.x) : to;
+          action.accumulate ? tensor({action.scratch, 0, schedule_.shapes[step.x].c}, step.x, to.dtype) : to;
       const Pool2dParams params =
           with_pitches(pool_params(network_->graph().nodes[step.y], schedule_.shapes[step.x]), dx, from);
       if (step.op == Op::kPad) {

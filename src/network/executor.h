@@ -49,9 +49,11 @@ class Executor {
   void run_forward(int step);
   void run_concat(const Step& step);
   void run_backward(const Action& action, const Seed& seed);
-  Tensor tensor(const Place& place, int node) const;
-  Tensor value(int node) const { return node == 0 ? input_ : tensor(schedule_.values[node], node); }
-  Tensor gradient(int node) const { return tensor(schedule_.gradients[node], node); }
+  Tensor tensor(const Place& place, int node, DType dtype) const;
+  Tensor value(int node) const;
+  Tensor gradient(int node) const {
+    return tensor(schedule_.gradients[node], node, network_->gradient_dtype(node));
+  }
 
   const PreparedNetwork* network_;
   Schedule schedule_;

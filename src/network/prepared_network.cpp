@@ -121,12 +121,14 @@ std::vector<Step> lower(const Graph& graph, int last, const LoweringOptions& opt
 }
 
 PreparedNetwork::PreparedNetwork(Backend& backend, const Graph& graph, const Weights& weights, DType dtype,
-                                 int last, bool with_backward, const LoweringOptions& options)
+                                 int last, bool with_backward, const LoweringOptions& options,
+                                 const std::vector<double>& scales)
     : backend_(&backend),
       graph_(&graph),
       dtype_(dtype),
       last_(last),
       pictures_(picture_nodes(graph)),
+      scales_(scales),
       steps_(lower(graph, last, options)),
       parameters_(steps_.size()) {
   if (!backend.computes_in(dtype)) {
@@ -168,6 +170,7 @@ void PreparedNetwork::prepare_conv2d(int index, const Weights& weights, bool wit
     scale = norm.scale;
     for (int o = 0; o < layer.c_out; ++o) bias[o] = bias[o] * scale[o] + norm.shift[o];
   }
+  for (double& value : bias) value /= this->scale(step.y);
   if (dtype_ == DType::kFloat64) {
     turn_weight(reinterpret_cast<double*>(staging.host.data()), source, layer, scale);
   } else {
@@ -177,19 +180,25 @@ void PreparedNetwork::prepare_conv2d(int index, const Weights& weights, bool wit
                    layer.weight_count() * size_of(arithmetic_of(dtype_)));
   Parameters& parameters = parameters_[index];
   parameters.bias = upload(bias);
-  const auto pack = [&](Conv2dDirection direction, Conv2dAlgorithm& algorithm) {
-    algorithm = conv2d_algorithm(*backend_, wanted, layer, direction, dtype_);
-    Buffer packed(*backend_, backend_->conv2d_packed_bytes(layer, algorithm, direction, dtype_));
-    backend_->conv2d_pack(packed.data(), staging.device.data(), layer, algorithm, direction, dtype_);
+  const auto pack = [&](Conv2dDirection direction, DType dtype, double factor, Conv2dAlgorithm& algorithm) {
+    algorithm = conv2d_algorithm(*backend_, wanted, layer, direction, dtype);
+    Buffer packed(*backend_, backend_->conv2d_packed_bytes(layer, algorithm, direction, dtype));
+    backend_->conv2d_pack(packed.data(), staging.device.data(), layer, algorithm, direction, dtype, factor);
     return packed;
   };
-  parameters.forward = pack(Conv2dDirection::kForward, parameters.forward_algorithm);
-  if (with_backward)
-    parameters.backward = pack(Conv2dDirection::kBackwardData, parameters.backward_algorithm);
+  parameters.forward = pack(Conv2dDirection::kForward, dtype(step.x),
+                            this->scale(step.x) / this->scale(step.y), parameters.forward_algorithm);
+  if (!with_backward) return;
+  parameters.backward =
+      pack(Conv2dDirection::kBackwardData, gradient_dtype(step.y), 1, parameters.backward_algorithm);
 }
 
 void PreparedNetwork::prepare_batch_norm(int index, const Weights& weights) {
-  const ScaleShift norm = scale_shift(weights, graph_->nodes[steps_[index].norm].parameters);
+  const Step& step = steps_[index];
+  ScaleShift norm = scale_shift(weights, graph_->nodes[step.norm].parameters);
+  parameters_[index].backward_scale = upload(norm.scale);
+  for (double& value : norm.scale) value *= scale(step.x) / scale(step.y);
+  for (double& value : norm.shift) value /= scale(step.y);
   parameters_[index].scale = upload(norm.scale);
   parameters_[index].shift = upload(norm.shift);
 }

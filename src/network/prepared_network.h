@@ -37,10 +37,12 @@ std::vector<Step> lower(const Graph& graph, int last, const LoweringOptions& opt
 
 class PreparedNetwork {
  public:
-  /// `dtype`: of maps and their gradients; pixels and parameters have that which it is computed in. `last`:
-  /// the deepest node that will be wanted. Throws Error(kMemory).
+  /// `dtype`: of maps; pixels and parameters have that which it is computed in. `last`: the deepest node that
+  /// will be wanted. `scales`, by node, of maps in DType::kFloat16 (map_scales.h); none: 1. Throws
+  /// Error(kMemory).
   PreparedNetwork(Backend& backend, const Graph& graph, const Weights& weights, DType dtype, int last,
-                  bool with_backward, const LoweringOptions& options = {});
+                  bool with_backward, const LoweringOptions& options = {},
+                  const std::vector<double>& scales = {});
 
   struct Parameters {
     Conv2dAlgorithm forward_algorithm = Conv2dAlgorithm::kDirect,
@@ -48,13 +50,21 @@ class PreparedNetwork {
     Buffer forward, backward;  // packed weights
     Buffer bias;               // (c_out)
     Buffer scale, shift;       // (c) of an unfolded batch norm
+    Buffer backward_scale;     // (c)
   };
 
   Backend& backend() const { return *backend_; }
   const Graph& graph() const { return *graph_; }
-  /// What a node's map and its gradient are stored as: `dtype` behind the first convolution, before it what
-  /// that is computed in.
+  /// What a node's map is stored as: `dtype` behind the first convolution, before it what that is computed
+  /// in.
   DType dtype(int node) const { return pictures_[node] ? arithmetic_of(dtype_) : dtype_; }
+  /// And its gradient: the same, but for the range's sake kBFloat16 where that is kFloat16. Gradients have no
+  /// scale: they are of the map, not of what is stored.
+  DType gradient_dtype(int node) const {
+    return dtype(node) == DType::kFloat16 ? DType::kBFloat16 : dtype(node);
+  }
+  /// What a stored 1 stands for.
+  double scale(int node) const { return scales_.empty() || pictures_[node] ? 1 : scales_[node]; }
   int last() const { return last_; }
   const std::vector<Step>& steps() const { return steps_; }
   const Parameters& parameters(int step) const { return parameters_[step]; }
@@ -71,6 +81,7 @@ class PreparedNetwork {
   DType dtype_;
   int last_;
   std::vector<bool> pictures_;  // by node: no convolution comes before it
+  std::vector<double> scales_;  // by node, or empty
   std::vector<Step> steps_;
   std::vector<Parameters> parameters_;
 };

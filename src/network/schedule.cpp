@@ -224,6 +224,9 @@ Conv2dParams conv2d_params(const PreparedNetwork& network, const std::vector<Sha
   params.w = shapes[step.x].w;
   params.x_pitch = shapes[step.x].c;
   params.y_pitch = shapes[step.y].c;
+  const bool forward = direction == Conv2dDirection::kForward;
+  params.x_type = forward ? network.dtype(step.x) : network.gradient_dtype(step.x);
+  params.y_type = forward ? network.dtype(step.y) : network.gradient_dtype(step.y);
   return params;
 }
 

@@ -96,8 +96,7 @@ void Evaluation::prepare_styles(const Targets& targets, const std::function<void
     for (size_t i = 0; i < targets.styles.size(); ++i) {
       visit_style(i, [&](int tap, const Tensor& f) {
         if (!objective_.auto_temperature(tap)) return;
-        maps[tap].emplace_back(backend, f.dtype, f.shape);
-        backend.copy(maps[tap].back().tensor.data, f.data, f.count() * size_of(f.dtype));
+        maps[tap].push_back(copy_of(backend, f));
       });
     }
     for (size_t tap = 0; tap < nodes.size(); ++tap) {
@@ -150,7 +149,7 @@ void Evaluation::compute(const Tensor& x) {
 void Evaluation::seed(int tap, const Tensor& f, const Tensor& df, bool accumulate) {
   if (!visible_.hides(tap)) return objective_.seed(tap, f, df, accumulate);
   const Tensor seen = visible_.gather(tap, f, arena_.at(seen_));
-  const Tensor dseen(arena_.at(dseen_), f.dtype, seen.shape);
+  const Tensor dseen(arena_.at(dseen_), df.dtype, seen.shape);
   objective_.seed(tap, seen, dseen, false);
   visible_.scatter(tap, df, dseen, accumulate);
 }

@@ -77,11 +77,15 @@ int64_t Objective::style_target_bytes(const std::vector<Shape>& shapes) const {
 
 void Objective::set_content(int t, const Tensor& f) {
   if (!taps_[t].content) return;
-  OwnedTensor kept(*backend_, dtype_, f.shape);
-  const Buffer statistics(*backend_, sizeof(SoftmaxStatistics));
-  const Tensor s = smooth_forward(*backend_, taps_[t].smoothing, f, kept.tensor.data,
-                                  static_cast<SoftmaxStatistics*>(statistics.data()));
-  if (s.data != kept.tensor.data) backend_->copy(kept.tensor.data, s.data, kept.buffer.bytes());
+  OwnedTensor kept;
+  if (taps_[t].smoothing.mode == Smoothing::kNone) {
+    kept = copy_of(*backend_, f);
+  } else {
+    kept = OwnedTensor(*backend_, dtype_, f.shape);
+    const Buffer statistics(*backend_, sizeof(SoftmaxStatistics));
+    smooth_forward(*backend_, taps_[t].smoothing, f, kept.tensor.data,
+                   static_cast<SoftmaxStatistics*>(statistics.data()));
+  }
   states_[t].content.set_target(std::move(kept), options_.loss);
 }
 
@@ -142,12 +146,13 @@ void Objective::seed(int t, const Tensor& f, const Tensor& df, bool accumulate) 
   const Tap& tap = taps_[t];
   const TapState& state = states_[t];
   const bool smoothed = tap.smoothing.mode != Smoothing::kNone;
+  const bool apart = accumulate || size_of(df.dtype) != size_of(dtype_);
   // The smoothed map again: keeping it would cost a copy of every tap.
   Tensor s = f, ds = df;
   if (smoothed) {
     s = smooth_again(*backend_, tap.smoothing, f, arena_->at(smooth_scratch_),
                      arena_->at<SoftmaxStatistics>(state.statistics));
-    ds = Tensor(accumulate ? arena_->at(seed_scratch_) : df.data, dtype_, f.shape);
+    ds = Tensor(apart ? arena_->at(seed_scratch_) : df.data, dtype_, f.shape);
   }
   bool written = accumulate && !smoothed;
   SoftmaxInner inner;  // <ds, S>, from what the losses have summed up

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/objective/host_values.h"
+#include "src/backend/host_values.h"
 #include "src/objective/smoothing.h"
 
 namespace swag {

@@ -21,7 +21,7 @@ VisibleTaps::VisibleTaps(Backend& backend, const std::vector<float>& alpha, Shap
 
 Tensor VisibleTaps::gather(int tap, const Tensor& f, void* memory) const {
   if (!hides(tap)) return f;
-  const Tensor seen(memory, f.dtype, taps_[tap].shape);
+  const Tensor seen = f.like(memory, taps_[tap].shape);
   backend_->gather_positions(seen, f, positions(tap));
   return seen;
 }

@@ -8,6 +8,7 @@
 
 #include "src/objective/evaluation.h"
 #include "src/optimizers/make_optimizer.h"
+#include "src/run/calibration.h"
 #include "src/run/pixels.h"
 #include "src/run/plan.h"
 
@@ -35,10 +36,13 @@ struct Subject {
       : maps(dtype_of(precision_on(backend, options.wanted_precision()))),
         dtype(arithmetic_of(maps)),
         x(noise(backend, dtype, size, 1)),
+        content(noise(backend, dtype, size, 2)),
+        style(noise(backend, dtype, size, 3)),
         objective(backend, model.graph, dtype, options.objective),
         network(backend, model.graph, model.weights, maps, objective.deepest(), true,
-                LoweringOptions::with(options.conv)) {
-    const OwnedTensor content = noise(backend, dtype, size, 2), style = noise(backend, dtype, size, 3);
+                LoweringOptions::with(options.conv),
+                calibrated_scales(backend, model.graph, model.weights, maps, objective.deepest(),
+                                  {content.tensor, style.tensor})) {
     Targets targets;
     targets.content = content.tensor;
     targets.styles = {style.tensor};
@@ -46,7 +50,7 @@ struct Subject {
     evaluation = std::make_unique<Evaluation>(network, std::move(objective), targets);
   }
   DType maps, dtype;  // dtype: of pixels
-  OwnedTensor x;
+  OwnedTensor x, content, style;
   Objective objective;
   PreparedNetwork network;
   std::unique_ptr<Evaluation> evaluation;

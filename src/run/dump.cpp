@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "src/objective/evaluation.h"
+#include "src/run/calibration.h"
 #include "src/run/pixels.h"
 #include "src/run/plan.h"
 #include "src/support/error.h"
@@ -60,11 +61,6 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
   const DType pixels = arithmetic_of(dtype);
   Objective objective(backend, graph, pixels, options);
   const LoweringOptions lowering = LoweringOptions::with(conv);
-  const PreparedNetwork network(backend, graph, model.weights, dtype, objective.deepest(), true, lowering);
-  std::optional<PreparedNetwork> deeper;
-  if (trunk.back() > network.last())
-    deeper.emplace(backend, graph, model.weights, dtype, trunk.back(), false, lowering);
-
   const OwnedTensor x = normalized_pixels(backend, pixels, image),
                     x_content = normalized_pixels(backend, pixels, content);
   std::vector<OwnedTensor> x_styles;
@@ -76,6 +72,16 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
     targets.styles.push_back(x_styles.back().tensor);
     targets.style_alphas.push_back(style.alpha);
   }
+  std::vector<Tensor> pictures = targets.styles;
+  pictures.insert(pictures.end(), {x.tensor, x_content.tensor});
+  const int last = std::max(objective.deepest(), trunk.back());
+  const std::vector<double> scales =
+      calibrated_scales(backend, graph, model.weights, dtype, last, pictures);
+  const PreparedNetwork network(backend, graph, model.weights, dtype, objective.deepest(), true, lowering,
+                                scales);
+  std::optional<PreparedNetwork> deeper;
+  if (trunk.back() > network.last())
+    deeper.emplace(backend, graph, model.weights, dtype, trunk.back(), false, lowering, scales);
   targets.blend = blend;
   Evaluation evaluation(network, std::move(objective), targets);
   evaluation.record_signs();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/normalize.h"
+#include "src/backend/host_values.h"
 #include "src/image/transparency.h"
 
 namespace swag {
@@ -27,15 +28,9 @@ struct AxisOnDevice {
 }  // namespace
 
 std::vector<double> download_values(Backend& backend, const Tensor& tensor) {
-  const int64_t count = tensor.count();
-  std::vector<double> values(count);
-  if (tensor.dtype == DType::kFloat64) {
-    backend.download(values.data(), tensor.data, count * 8);
-  } else {
-    std::vector<float> narrow(count);
-    backend.download(narrow.data(), tensor.data, count * 4);
-    values.assign(narrow.begin(), narrow.end());
-  }
+  std::vector<double> values;
+  values.reserve(static_cast<size_t>(tensor.count()));
+  for_each_value(backend, tensor, [&](double value) { values.push_back(value); });
   return values;
 }
 

@@ -9,6 +9,7 @@ namespace {
 constexpr Named<Precision> kPrecisions[] = {{Precision::kAuto, "auto"},
                                             {Precision::kSingle, "single"},
                                             {Precision::kTf32, "tf32"},
+                                            {Precision::kHalf, "half"},
                                             {Precision::kDouble, "double"}};
 
 }  // namespace
@@ -17,18 +18,20 @@ const char* name_of(Precision value) { return name_in(kPrecisions, value); }
 Precision parse_precision(const std::string& name) { return value_in(kPrecisions, name); }
 
 DType dtype_of(Precision precision) {
-  return precision == Precision::kDouble ? DType::kFloat64
-         : precision == Precision::kTf32 ? DType::kTf32
-                                         : DType::kFloat32;
+  switch (precision) {
+    case Precision::kDouble: return DType::kFloat64;
+    case Precision::kTf32: return DType::kTf32;
+    case Precision::kHalf: return DType::kFloat16;
+    default: return DType::kFloat32;
+  }
 }
 
 Precision precision_on(const Backend& backend, Precision wanted) {
   if (wanted == Precision::kDouble && !backend.computes_in(DType::kFloat64)) {
     throw Error(Status::kUsage, "double precision is for the CPU; use --device cpu");
   }
-  const bool tensor_cores = wanted == Precision::kTf32 || wanted == Precision::kAuto;
-  if (!tensor_cores) return wanted;
-  return backend.computes_in(DType::kTf32) ? Precision::kTf32 : Precision::kSingle;
+  const Precision taken = wanted == Precision::kAuto ? Precision::kTf32 : wanted;
+  return backend.computes_in(dtype_of(taken)) ? taken : Precision::kSingle;
 }
 
 std::string precision_note(const Backend& backend, Precision wanted) {

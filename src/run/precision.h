@@ -11,6 +11,7 @@ enum class Precision {
   kDouble,  // float64, on the CPU
   kTf32,    // float32, the convolutions on tensor cores, which read 10 of its 23 bits
   kAuto,    // the fastest that the device has of kTf32 and kSingle
+  kHalf,    // maps in float16, their gradients in bfloat16, sums in float32; the convolutions on tensor cores
 };
 
 const char* name_of(Precision value);

@@ -7,6 +7,7 @@
 
 #include "src/image/resize.h"
 #include "src/objective/evaluation.h"
+#include "src/run/calibration.h"
 #include "src/run/memory.h"
 #include "src/run/pixels.h"
 #include "src/run/plan.h"
@@ -81,6 +82,7 @@ struct Stylizer::State {
   }
   Image fitted(Image image, Size output, const std::string& what) const;
   OwnedTensor start_pixels(Size size) const;
+  std::vector<double> scales(DType maps, int last) const;
   std::unique_ptr<Evaluation> make_evaluation(Size size, std::vector<float>& content_alpha);
   void start_scale(int scale);
   CarriedMoments carry_moments(Size size) const;
@@ -129,7 +131,7 @@ Stylizer::Stylizer(std::shared_ptr<const Model> model, std::unique_ptr<Backend> 
   check_images(s.graph, last, options, s.content, s.styles);
   s.sizes = usable_scales(s.graph, last, options, s.content, s.styles);
   s.network = std::make_unique<PreparedNetwork>(*s.backend, s.graph, s.model->weights, maps, last, true,
-                                                LoweringOptions::with(options.conv));
+                                                LoweringOptions::with(options.conv), s.scales(maps, last));
   check_memory(*s.network, options, s.sizes.back(), s.content, s.styles);
   s.progress.scales = static_cast<int>(s.sizes.size());
   s.start_scale(0);
@@ -166,6 +168,29 @@ OwnedTensor Stylizer::State::start_pixels(Size size) const {
   }
   return normalized_pixels(*backend, dtype,
                            resized(options.init == Init::kImage ? init_image : content, size));
+}
+
+/// Of maps in half precision, by the pictures at the first scale, or at what is enough to know their features'
+/// size.
+std::vector<double> Stylizer::State::scales(DType maps, int last) const {
+  if (maps != DType::kFloat16) return {};
+  constexpr int kEnough = 512;
+  Size size = sizes.front();
+  if (std::max(size.h, size.w) > kEnough) {
+    SizeRule rule;
+    rule.longest = kEnough;
+    const Size smaller = target_size(rule, size.h, size.w);
+    if (reaches_node(graph, smaller, last)) size = smaller;
+  }
+  std::vector<OwnedTensor> pictures;
+  std::vector<Tensor> views;
+  const auto add = [&](const Image& image, Size at) {
+    pictures.push_back(normalized_pixels(*backend, dtype, resized(image, at)));
+    views.push_back(pictures.back().tensor);
+  };
+  add(content, size);
+  for (const Image& style : styles) add(style, style_size(options, size, {style.h, style.w}));
+  return calibrated_scales(*backend, graph, model->weights, maps, last, views);
 }
 
 std::unique_ptr<Evaluation> Stylizer::State::make_evaluation(Size size, std::vector<float>& content_alpha) {

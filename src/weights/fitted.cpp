@@ -285,7 +285,7 @@ void Fitter::convolve(const Node& node, const Filters& filters) {
   params.algorithm = conv2d_algorithm(backend_, options_.conv, node.conv, kForward, kFloat);
   const Buffer weight = uploaded(backend_, filters.weight), bias = uploaded(backend_, filters.bias);
   Buffer packed(backend_, backend_.conv2d_packed_bytes(node.conv, params.algorithm, kForward, kFloat));
-  backend_.conv2d_pack(packed.data(), weight.data(), node.conv, params.algorithm, kForward, kFloat);
+  backend_.conv2d_pack(packed.data(), weight.data(), node.conv, params.algorithm, kForward, kFloat, 1);
   ForwardEpilogue epilogue;
   epilogue.bias = bias.data();
   for (Walker& walker : walkers_) {

@@ -35,7 +35,7 @@ Matrix multiply_transposed(Backend& backend, const Matrix& a, const Matrix& b) {
   params.x_pitch = a.cols();
   params.y_pitch = b.rows();
   Buffer packed(backend, backend.conv2d_packed_bytes(params.layer, params.algorithm, kForward, kFloat));
-  backend.conv2d_pack(packed.data(), b.tensor().data, params.layer, params.algorithm, kForward, kFloat);
+  backend.conv2d_pack(packed.data(), b.tensor().data, params.layer, params.algorithm, kForward, kFloat, 1);
   Buffer workspace(backend, backend.conv2d_workspace_bytes(params, kForward, kFloat));
   backend.conv2d_forward(product.tensor(), a.tensor(), packed.data(), {}, params, workspace.data());
   return product;

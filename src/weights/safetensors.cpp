@@ -13,7 +13,7 @@
 #include "src/support/file.h"
 #include "src/support/json.h"
 #include "src/support/printable.h"
-#include "src/weights/half.h"
+#include "src/support/half.h"
 
 namespace swag {
 namespace {

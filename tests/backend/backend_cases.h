@@ -246,9 +246,12 @@ void check_convolution_and_optimiser_ops(Backend& backend) {
     const Buffer packed(backend,
                         backend.conv2d_packed_bytes(params.layer, params.algorithm, direction, dtype));
     const Buffer workspace(backend, backend.conv2d_workspace_bytes(params, direction, dtype));
-    backend.conv2d_pack(packed.data(), weight.tensor.data, params.layer, params.algorithm, direction, dtype);
+    backend.conv2d_pack(packed.data(), weight.tensor.data, params.layer, params.algorithm, direction, dtype,
+                        1);
     if (direction == Conv2dDirection::kForward) {
-      const ForwardEpilogue epilogue{bias.tensor.data, nullptr, true, nullptr};
+      ForwardEpilogue epilogue;
+      epilogue.bias = bias.tensor.data;
+      epilogue.relu = true;
       backend.conv2d_forward(y.tensor, x.tensor, packed.data(), epilogue, params, workspace.data());
       CHECK(values_of<T>(backend, y) == std::vector<T>{4, 0});
     } else {

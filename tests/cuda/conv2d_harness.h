@@ -5,7 +5,7 @@
 
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/mask.h"
-#include "tests/cuda/device_buffer.h"
+#include "tests/cuda/stored.h"
 #include "tests/kernels/conv2d/cases.h"
 
 namespace swag::test {
@@ -75,6 +75,7 @@ struct Parts {
   Floats bias, addend;  // the addend is dense: the residual, or other gradients
   bool relu = false, mask_out = false, in_place = false;
   std::vector<uint32_t> mask_in;
+  float weight_factor = 1;
 };
 
 struct Result {
@@ -82,35 +83,38 @@ struct Result {
   std::vector<uint32_t> mask;
 };
 
-/// Packs and runs on the device, with guards around everything. `shift`: elements that x, y and the rest lie
-/// off an aligned address. `units`: of a GPU that kTensorCores is to take its tiles for.
+/// Packs and runs on the device, with guards around everything; maps are stored as p says, and inputs must fit
+/// that. `shift`: elements that x, y and the rest lie off an aligned address. `units`: of a GPU that
+/// kTensorCores is to take its tiles for.
 inline Result run(const Floats& input, const Floats& weight, const Parts& parts, const Conv2dParams& p,
                   bool forward, int shift = 0, cuda::TensorUnits units = {}) {
   const Conv2dDirection direction = forward ? kForward : kBackward;
   const bool x = !forward;  // is written
-  DeviceBuffer<float> from(spread(input, p, forward), shift);
-  DeviceBuffer<float> to(pixels(p, x) * pitch(p, x), shift), original(weight);
-  DeviceBuffer<float> packed(cuda::conv2d_packed_count(p.layer, p.algorithm, direction));
-  DeviceBuffer<float> bias(parts.bias, shift);
+  const DType from_type = forward ? p.x_type : p.y_type, to_type = forward ? p.y_type : p.x_type;
+  StoredMap from(spread(input, p, forward), from_type, shift);
+  StoredMap to(pixels(p, x) * pitch(p, x), to_type, shift);
+  DeviceBuffer<float> original(weight), bias(parts.bias, shift);
+  Workspace packed(cuda::conv2d_packed_bytes(p.layer, p.algorithm, direction, from_type));
   DeviceBuffer<uint32_t> mask_in(parts.mask_in), mask_out(pixels(p, x) * mask_words(channels(p, x)));
   Workspace workspace(cuda::conv2d_workspace_bytes(p, direction, units));
   DeviceBuffer<uint32_t> counters(std::vector<uint32_t>(cuda::kTensorCounters, 0));
   units.counters = counters.data();
   const Floats addition = parts.addend.empty() ? Floats() : spread(parts.addend, p, x);
-  DeviceBuffer<float> other(parts.in_place ? Floats() : addition, shift);
+  StoredMap other(parts.in_place ? Floats() : addition, to_type, shift);
   if (parts.in_place) to.upload(addition);
-  const float* addend = parts.addend.empty() ? nullptr : parts.in_place ? to.data() : other.data();
+  const void* addend = parts.addend.empty() ? nullptr : parts.in_place ? to.data() : other.data();
 
-  cuda::conv2d_pack(packed.data(), original.data(), p.layer, p.algorithm, direction, Stream{});
+  cuda::conv2d_pack(packed.data(), original.data(), p.layer, p.algorithm, direction, from_type, Stream{},
+                    parts.weight_factor);
   if (forward) {
-    Conv2dForwardEpilogue<float> e;
+    Conv2dForwardEpilogue<void> e;
     e.bias = parts.bias.empty() ? nullptr : bias.data();
     e.residual = addend;
     e.relu = parts.relu;
     e.mask = parts.mask_out ? mask_out.data() : nullptr;
     cuda::conv2d_forward(to.data(), from.data(), packed.data(), e, p, workspace.data(), Stream{}, units);
   } else {
-    Conv2dBackwardEpilogue<float> e;
+    Conv2dBackwardEpilogue<void> e;
     e.addend = addend;
     e.mask = parts.mask_in.empty() ? nullptr : mask_in.data();
     cuda::conv2d_backward_data(to.data(), from.data(), packed.data(), e, p, workspace.data(), Stream{},

@@ -18,7 +18,7 @@ Loss content_loss(const DeviceBuffer<float>& s, const DeviceBuffer<float>& targe
   test::Workspace workspace(cuda::content_loss_workspace_bytes());
   DeviceBuffer<double> loss(1), inner(1);
   const auto count = static_cast<int64_t>(s.size());
-  cuda::content_loss_forward(loss.data(), inner.data(), s.data(), target.data(), workspace.data(), count,
+  cuda::content_loss_forward(loss.data(), inner.data(), s.data(), target.data(), 1, workspace.data(), count,
                              Stream{});
   CHECK((loss.intact() && inner.intact() && workspace.intact()));
   return {loss.value(), inner.value()};

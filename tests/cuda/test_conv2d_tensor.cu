@@ -2,7 +2,6 @@
 // of the operands that it reads.
 #include "kernels/conv2d/tensor_plan_cuda.h"
 #include "tests/cuda/conv2d_harness.h"
-#include "tests/cuda/tf32.h"
 
 namespace swag {
 namespace {
@@ -59,16 +58,24 @@ std::vector<TileCase> cases() {
        kSmallTile,
        kManyWarpsTile},
       {{"3x3, stride 2, odd", {128, 128, 3, 3, 2, 2, 1, 1}, 11, 14}, kMiddleTile, kMiddleTile},
-      {{"5x5, unpadded, in wider tensors", {64, 64, 5, 5, 1, 1, 0, 0}, 12, 9, 8, 4}, kSmallTile, kSmallTile},
+      {{"5x5, unpadded, in wider tensors", {64, 64, 5, 5, 1, 1, 0, 0}, 12, 9, 16, 8}, kSmallTile, kSmallTile},
       {{"1x7, oblong padding", {64, 128, 1, 7, 1, 1, 0, 3}, 6, 21}, kManyWarpsTile, kSmallTile},
       {{"stride 3: nine phases", {64, 64, 3, 3, 3, 3, 1, 1}, 10, 13}, kSmallTile, kSmallTile},
       {{"a map of one pixel", {64, 64, 3, 3, 1, 1, 1, 1}, 1, 1}, kSmallTile, kSmallTile},
   };
 }
 
-Conv2dParams params_of(const Conv2dCase& shape) {
+// What the tensor cores read of either precision, on the way forwards and on the way back.
+struct Precision {
+  DType value, gradient;
+};
+constexpr Precision kTf32{DType::kTf32, DType::kTf32}, kHalf{DType::kFloat16, DType::kBFloat16};
+
+/// Maps that are read are of the precision, and what is written is float.
+Conv2dParams params_of(const Conv2dCase& shape, bool forward, const Precision& precision = kTf32) {
   Conv2dParams p = shape.params();
   p.algorithm = Conv2dAlgorithm::kTensorCores;
+  (forward ? p.x_type : p.y_type) = forward ? precision.value : precision.gradient;
   return p;
 }
 
@@ -77,27 +84,32 @@ void check_close(const Floats& actual, const Doubles& expected) {
   CHECK_FALSE(!(worst_element(actual, expected) <= 4 * kTolerance));
 }
 
-void check_direction(const Conv2dParams& p, bool forward, const TensorUnits& units) {
+void check_direction(const Conv2dCase& shape, bool forward, const TensorUnits& units,
+                     const Precision& precision) {
+  const Conv2dParams p = params_of(shape, forward, precision);
+  const DType operand = forward ? precision.value : precision.gradient;
   CAPTURE(forward);
+  CAPTURE(static_cast<int>(operand));
   const Floats weight = random_vector<float>(p.layer.weight_count(), 1);
-  const Floats input = rounded(random_vector<float>(count(p, forward), 2));
-  const Doubles expected = naive(input, rounded(weight), p, forward);
+  const Floats input = rounded(random_vector<float>(count(p, forward), 2), operand);
+  const Doubles expected = naive(input, rounded(weight, operand), p, forward);
   check_close(run(input, weight, {}, p, forward, 0, units).values, expected);
   Parts parts = forward ? test::forward_parts(p, 15) : test::backward_parts(p, 3);
+  parts.addend = rounded(parts.addend, operand);  // so that it can be stored as what is written below
   const Result full = run(input, weight, parts, p, forward, 0, units);
   check_close(full.values, finished(expected, parts, channels(p, !forward)));
   if (forward) check_mask(full, p.layer.c_out);
   parts.in_place = true;
-  const Result again = run(input, weight, parts, p, forward, 0, units);
-  CHECK(same_bytes(again.values, full.values));
-  CHECK(again.mask == full.mask);
   Conv2dParams stored = p;
-  (forward ? stored.y_type : stored.x_type) = DType::kTf32;
-  CHECK(same_bytes(run(input, weight, parts, stored, forward, 0, units).values, rounded(full.values)));
+  (forward ? stored.y_type : stored.x_type) = operand;
+  const Result again = run(input, weight, parts, stored, forward, 0, units);
+  CHECK(same_bytes(again.values, rounded(full.values, operand)));
+  CHECK(again.mask == full.mask);
 }
 
 cuda::conv2d::TensorTiling tiling_of(const Conv2dParams& p, bool forward, const TensorUnits& units) {
-  return choose_tensor_tiling(cuda::conv2d::gemm_of(p, forward ? kForward : kBackward), 4, units);
+  return choose_tensor_tiling(cuda::conv2d::gemm_of(p, forward ? kForward : kBackward),
+                              static_cast<int>(size_of(forward ? p.x_type : p.y_type)), units);
 }
 
 }  // namespace
@@ -106,12 +118,13 @@ TEST_CASE("cuda conv2d on tensor cores agrees with the definition, with every ti
   REQUIRE_DEVICE();
   for (const TileCase& tried : cases()) {
     CAPTURE(tried.shape.name);
-    const Conv2dParams p = params_of(tried.shape);
-    for (const bool forward : {true, false}) {
-      const TensorTileIndex tile = forward ? tried.forward : tried.backward;
-      const TensorUnits units = units_for(tile);
-      CHECK(tiling_of(p, forward, units).tile == tile);
-      check_direction(p, forward, units);
+    for (const Precision& precision : {kTf32, kHalf}) {
+      for (const bool forward : {true, false}) {
+        const TensorTileIndex tile = forward ? tried.forward : tried.backward;
+        const TensorUnits units = units_for(tile);
+        CHECK(tiling_of(params_of(tried.shape, forward, precision), forward, units).tile == tile);
+        check_direction(tried.shape, forward, units, precision);
+      }
     }
   }
 }
@@ -120,29 +133,32 @@ TEST_CASE("cuda conv2d on tensor cores adds up split sums in one launch, in one 
   REQUIRE_DEVICE();
   for (const Conv2dCase& shape : {Conv2dCase{"", {512, 64, 3, 3, 1, 1, 1, 1}, 9, 18},
                                   Conv2dCase{"", {128, 256, 3, 3, 2, 2, 1, 1}, 9, 12}}) {
-    const Conv2dParams p = params_of(shape);
     const TensorUnits units = units_for(cuda::conv2d::kSmallTile, 4);
-    for (const bool forward : {true, false}) {
-      CHECK(tiling_of(p, forward, units).splits > 1);
-      check_direction(p, forward, units);
+    for (const Precision& precision : {kTf32, kHalf}) {
+      for (const bool forward : {true, false}) {
+        CHECK(tiling_of(params_of(shape, forward, precision), forward, units).splits > 1);
+        check_direction(shape, forward, units, precision);
+      }
     }
   }
 }
 
 TEST_CASE("cuda conv2d on tensor cores lets NaN through its ReLU, its rounding and its splits") {
   REQUIRE_DEVICE();
-  Conv2dParams p = params_of({"", {64, 64, 3, 3, 1, 1, 1, 1}, 5, 5});
-  p.y_type = DType::kTf32;
-  Floats x = rounded(random_vector<float>(count(p, true), 15));
-  x[0] = std::numeric_limits<float>::quiet_NaN();
-  Parts parts;
-  parts.relu = parts.mask_out = true;
-  for (const int processors : {1, 64}) {
-    TensorUnits units = units_for(cuda::conv2d::kSmallTile, 2);
-    units.processors = processors;
-    const Result y = run(x, random_vector<float>(p.layer.weight_count(), 16), parts, p, true, 0, units);
-    check_mask(y, 64);
-    for (int i = 0; i < 25 * 64; ++i) CHECK(std::isnan(y.values[i]) == (i / 320 <= 1 && i / 64 % 5 <= 1));
+  for (const Precision& precision : {kTf32, kHalf}) {
+    Conv2dParams p = params_of({"", {64, 64, 3, 3, 1, 1, 1, 1}, 5, 5}, true, precision);
+    p.y_type = precision.value;
+    Floats x = rounded(random_vector<float>(count(p, true), 15), precision.value);
+    x[0] = std::numeric_limits<float>::quiet_NaN();
+    Parts parts;
+    parts.relu = parts.mask_out = true;
+    for (const int processors : {1, 64}) {
+      TensorUnits units = units_for(cuda::conv2d::kSmallTile, 2);
+      units.processors = processors;
+      const Result y = run(x, random_vector<float>(p.layer.weight_count(), 16), parts, p, true, 0, units);
+      check_mask(y, 64);
+      for (int i = 0; i < 25 * 64; ++i) CHECK(std::isnan(y.values[i]) == (i / 320 <= 1 && i / 64 % 5 <= 1));
+    }
   }
 }
 
@@ -150,7 +166,9 @@ TEST_CASE("cuda conv2d takes tensor cores for channels that are multiples of 64,
   TensorUnits units;
   units.processors = 132;
   const Conv2dLayer suits{64, 128, 3, 3, 1, 1, 1, 1};
-  CHECK(cuda::conv2d_choose(suits, DType::kTf32, units) == Conv2dAlgorithm::kTensorCores);
+  for (const DType operand : {DType::kTf32, DType::kFloat16, DType::kBFloat16}) {
+    CHECK(cuda::conv2d_choose(suits, operand, units) == Conv2dAlgorithm::kTensorCores);
+  }
   CHECK(cuda::conv2d_choose(suits, DType::kFloat32, units) == Conv2dAlgorithm::kDirect);
   CHECK(cuda::conv2d_choose(suits, DType::kTf32, {}) == Conv2dAlgorithm::kDirect);
   CHECK(cuda::conv2d_choose({3, 64, 3, 3, 1, 1, 1, 1}, DType::kTf32, units) == Conv2dAlgorithm::kDirect);
@@ -165,7 +183,7 @@ TEST_CASE("cuda conv2d takes the largest tiles that keep an H100 busy, and split
   h100.shared_bytes = 227 << 10;
   h100.processor_shared_bytes = 228 << 10;
   const auto tiling = [&](const Conv2dLayer& layer, int size, const TensorUnits& units) {
-    return tiling_of(params_of({"", layer, size, size}), true, units);
+    return tiling_of(params_of({"", layer, size, size}, true), true, units);
   };
   CHECK(tiling({64, 64, 3, 3, 1, 1, 1, 1}, 512, h100).tile == kTallTile);
   CHECK(tiling({128, 128, 3, 3, 1, 1, 1, 1}, 256, h100).tile == kLargeTile);
@@ -186,22 +204,28 @@ TEST_CASE("cuda conv2d on tensor cores moves hardly more than the fewest sectors
   for (const TensorTileIndex tile : {kLargeTile, kMiddleTile, kTallTile, kManyWarpsTile, kSmallTile}) {
     CAPTURE(tile);
     const int c = tile == kTallTile ? 64 : 128;
-    const Conv2dParams p = params_of({"", {c, c, 3, 3, 1, 1, 1, 1}, 16, 32});
-    const Floats weight = random_vector<float>(p.layer.weight_count(), 1);
-    for (const bool forward : {true, false}) {
-      const Parts parts = forward ? test::forward_parts(p, 15) : test::backward_parts(p, 3);
-      emulator::Options counting;
-      counting.count = true;
-      emulator::configure(counting);
-      emulator::take_counts();
-      run(random_vector<float>(count(p, forward), 2), weight, parts, p, forward, 0, units_for(tile));
-      const std::vector<emulator::KernelCount> kernels = emulator::take_counts();
-      emulator::configure(emulator::Options());
-      REQUIRE(kernels.size() == 2);
-      const emulator::KernelCount& counted = kernels[1];  // the first packs the weights
-      REQUIRE(counted.kernel.find("conv2d_tensor_kernel") != std::string::npos);
-      CHECK(static_cast<double>(counted.sectors) <= 1.1 * static_cast<double>(counted.fewest_sectors));
-      CHECK(static_cast<double>(counted.wavefronts) <= 1.1 * static_cast<double>(counted.fewest_wavefronts));
+    for (const Precision& precision : {kTf32, kHalf}) {
+      for (const bool forward : {true, false}) {
+        Conv2dParams p = params_of({"", {c, c, 3, 3, 1, 1, 1, 1}, 16, 32}, forward, precision);
+        (forward ? p.y_type : p.x_type) = forward ? precision.value : precision.gradient;
+        const Floats weight = random_vector<float>(p.layer.weight_count(), 1);
+        Parts parts = forward ? test::forward_parts(p, 15) : test::backward_parts(p, 3);
+        parts.addend = rounded(parts.addend, forward ? precision.value : precision.gradient);
+        emulator::Options counting;
+        counting.count = true;
+        emulator::configure(counting);
+        emulator::take_counts();
+        run(rounded(random_vector<float>(count(p, forward), 2), forward ? p.x_type : p.y_type), weight, parts,
+            p, forward, 0, units_for(tile));
+        const std::vector<emulator::KernelCount> kernels = emulator::take_counts();
+        emulator::configure(emulator::Options());
+        REQUIRE(kernels.size() == 2);
+        const emulator::KernelCount& counted = kernels[1];  // the first packs the weights
+        REQUIRE(counted.kernel.find("conv2d_tensor_kernel") != std::string::npos);
+        CHECK(static_cast<double>(counted.sectors) <= 1.1 * static_cast<double>(counted.fewest_sectors));
+        CHECK(static_cast<double>(counted.wavefronts) <=
+              1.1 * static_cast<double>(counted.fewest_wavefronts));
+      }
     }
   }
 }

@@ -42,7 +42,7 @@ std::vector<float> softmax(const DeviceBuffer<float>& f, const SoftmaxParams& pa
 double entropy_of(const DeviceBuffer<float>& f, const SoftmaxParams& params, bool by_channel) {
   Workspace workspace(cuda::softmax_workspace_bytes());
   DeviceBuffer<double> entropy(1);
-  const auto run = by_channel ? cuda::softmax_channel_entropy : cuda::softmax_entropy;
+  const auto run = by_channel ? cuda::softmax_channel_entropy<float> : cuda::softmax_entropy<float>;
   run(entropy.data(), f.data(), workspace.data(), params, Stream{});
   CHECK((entropy.intact() && workspace.intact()));
   return entropy.value();

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "src/weights/half.h"
+#include "src/support/half.h"
 #include "src/weights/safetensors.h"
 #include "tests/helpers.h"
 #include "tests/weights/weight_files.h"

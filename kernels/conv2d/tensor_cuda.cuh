@@ -1,28 +1,44 @@
-// The convolution on tensor cores: an implicit GEMM of mma.sync, fed by asynchronous copies.
+// The convolution on tensor cores: an implicit GEMM of mma.sync, fed by asynchronous copies. Each type of
+// operands has an instance in a file of its own: they take long to compile.
+#pragma once
 #include "kernels/conv2d/output_cuda.cuh"
 #include "kernels/conv2d/tensor_plan_cuda.h"
+#include "kernels/cuda/last_block.cuh"
 #include "kernels/cuda/mma.cuh"
 
 namespace swag::cuda::conv2d {
-namespace {
 
 #ifdef SWAG_HAS_TENSOR_CORES
+
+__device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                                         Tf32) {
+  mma_tf32(d, a, b);
+}
+__device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                                         Float16) {
+  mma_half(d, a, b);
+}
+__device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                                         BFloat16) {
+  mma_bfloat16(d, a, b);
+}
 
 /// The part of A that a thread copies: one chunk of the tile's pixels row, row + kStep, ...
 ///
 /// Where a window hangs over the map's edge is known for all taps at once, as a bit each; inside the loop
 /// there is one pointer, one offset per pixel, and one of the tap that all threads share.
-template <int kRows, int kStep>
+template <typename T, int kRows, int kStep>
 struct TileReader {
-  const float* corner;  // of the window of the tile's first pixel
-  int offset[kRows];    // elements from there to the window of another
+  const T* corner;    // of the window of the tile's first pixel
+  int offset[kRows];  // elements from there to the window of another
   uint32_t inside[kRows];
 
   __device__ __forceinline__ TileReader(const GemmArguments& g, const Phase& phase, int first_row,
                                         int first_col, int row, int chunk) {
     const Axis &rows = phase.rows, &cols = phase.cols;
     const int y0 = rows.x_first + rows.x_step * first_row, x0 = cols.x_first + cols.x_step * first_col;
-    corner = g.x + (static_cast<int64_t>(y0) * g.w + x0) * g.x_pitch + chunk * (kChunkBytes / 4);
+    corner = static_cast<const T*>(g.x) + (static_cast<int64_t>(y0) * g.w + x0) * g.x_pitch +
+             chunk * (kChunkBytes / static_cast<int>(sizeof(T)));
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
       const int pixel = row + i * kStep;
@@ -65,7 +81,7 @@ struct Columns {
 };
 
 /// sum += A B over one slice of 128 bytes of columns. `a`, `b`: the rows that this lane names for ldmatrix.
-template <int kTilesM, int kTilesN>
+template <typename T, int kTilesM, int kTilesN>
 __device__ __forceinline__ void multiply_slice(float (&sum)[kTilesM][kTilesN][4], const unsigned char* a,
                                                const unsigned char* b) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -85,22 +101,10 @@ __device__ __forceinline__ void multiply_slice(float (&sum)[kTilesM][kTilesN][4]
 #pragma unroll
       for (int j = 0; j < kTilesN; ++j) {
         const uint32_t pair[2] = {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]};
-        mma_tf32(sum[i][j], left[i], pair);
+        multiply(sum[i][j], left[i], pair, T{});
       }
     }
   }
-}
-
-/// True in the last block of a tile to come here. `memory` is shared and free.
-__device__ __forceinline__ bool is_last(uint32_t* counter, int splits, uint32_t* memory) {
-  __threadfence();  // this thread's partial sums before the count
-  __syncthreads();
-  if (threadIdx.x == 0) *memory = atomicAdd(counter, 1u) == static_cast<uint32_t>(splits - 1);
-  __syncthreads();
-  if (*memory == 0) return false;
-  __threadfence();  // the count before the others' partial sums
-  if (threadIdx.x == 0) *counter = 0;
-  return true;
 }
 
 /// Leaves the sums of a split in scratch; the last block of the tile adds up those of all, in their order,
@@ -115,7 +119,7 @@ __device__ __forceinline__ bool add_splits(float (&sum)[kCount][4], const GemmAr
   for (int i = 0; i < kCount; ++i) {
     store4(own + i * kThreads * 4, make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]));
   }
-  if (!is_last(g.counters + tile, g.splits, memory)) return false;
+  if (!is_last_block(g.counters + tile, g.splits, memory)) return false;
 #pragma unroll
   for (int i = 0; i < kCount; ++i) {
     float4 total = load4(first + i * kThreads * 4);
@@ -177,12 +181,12 @@ __device__ __forceinline__ void write_rows(const GemmArguments& g, const Phase& 
 ///   comes from DRAM once, the weights stay in the second-level cache.
 /// Shared memory: 192, 96, 80, 96, 64 KiB, dynamic, for the tiles in the order of kTensorTiles.
 /// Bound by the tensor cores' rate; with n = 64 by the second-level cache.
-template <int kIndex>
+template <typename T, int kIndex>
 __global__ void __launch_bounds__(kTensorTiles[kIndex].threads(), kTensorTiles[kIndex].blocks)
     conv2d_tensor_kernel(const __grid_constant__ GemmArguments g) {
 #ifdef SWAG_HAS_TENSOR_CORES
   constexpr TensorTile kTile = kTensorTiles[kIndex];
-  constexpr int kThreads = kTile.threads(), kColumns = row_columns(sizeof(float));
+  constexpr int kThreads = kTile.threads(), kColumns = row_columns(sizeof(T));
   constexpr int kRowStep = kThreads / kRowChunks, kRows = kTile.m / kRowStep;
   constexpr int kStageBytes = (kTile.m + kTile.n) * kRowBytes, kBlockBytes = kBlockRows * kRowBytes;
   constexpr int kTilesM = kTile.warp_m / 16, kTilesN = kTile.warp_n / 8;
@@ -203,30 +207,31 @@ __global__ void __launch_bounds__(kTensorTiles[kIndex].threads(), kTensorTiles[k
   const int begin = blocks * static_cast<int>(blockIdx.y) / g.splits;
   const int end = blocks * (static_cast<int>(blockIdx.y) + 1) / g.splits;
   const int chunk = thread % kRowChunks, row = thread / kRowChunks;
-  const TileReader<kRows, kRowStep> reader(g, phase, first_row, first_col, row, chunk);
+  const TileReader<T, kRows, kRowStep> reader(g, phase, first_row, first_col, row, chunk);
   unsigned char* const a_to = shared + row * kRowBytes + swizzled(chunk, row) * kChunkBytes;
   unsigned char* const b_to = shared + kTile.m * kRowBytes + thread * kChunkBytes;
-  const int64_t b_step = static_cast<int64_t>(blocks) * (kBlockBytes / 4);  // to the next 64 channels
-  const float* b_from = g.packed + phase.packed_offset + first_channel / kBlockRows * b_step +
-                        static_cast<int64_t>(begin) * (kBlockBytes / 4) + thread * (kChunkBytes / 4);
+  const int64_t b_step = static_cast<int64_t>(blocks) * kBlockBytes;  // to the next 64 channels
+  const char* b_from = static_cast<const char*>(g.packed) + phase.packed_offset * sizeof(T) +
+                       first_channel / kBlockRows * b_step + static_cast<int64_t>(begin) * kBlockBytes +
+                       thread * kChunkBytes;
   Columns columns(g, phase, begin, tap_blocks);
   int next = begin, fill = 0;
   const auto copy_slice = [&] {
     if (next < end) {
-      const float* from = reader.corner + columns.offset + columns.block * kColumns;
+      const T* from = reader.corner + columns.offset + columns.block * kColumns;
 #pragma unroll
       for (int i = 0; i < kRows; ++i) {
         const bool inside = reader.inside[i] >> columns.tap & 1u;
         cp_async<16>(a_to + fill * kStageBytes + i * kRowStep * kRowBytes,
-                     inside ? from + reader.offset[i] : g.x, inside ? 16 : 0);
+                     inside ? from + reader.offset[i] : static_cast<const T*>(g.x), inside ? 16 : 0);
       }
 #pragma unroll
       for (int j = 0; j < kTile.n * kRowChunks / kThreads; ++j) {
         constexpr int kPerBlock = kBlockRows * kRowChunks / kThreads;
         cp_async<16>(b_to + fill * kStageBytes + j * kThreads * kChunkBytes,
-                     b_from + j / kPerBlock * b_step + j % kPerBlock * kThreads * (kChunkBytes / 4));
+                     b_from + j / kPerBlock * b_step + j % kPerBlock * kThreads * kChunkBytes);
       }
-      b_from += kBlockBytes / 4;
+      b_from += kBlockBytes;
       columns.advance(g, phase, tap_blocks);
       ++next;
     }
@@ -246,7 +251,7 @@ __global__ void __launch_bounds__(kTensorTiles[kIndex].threads(), kTensorTiles[k
     cp_async_wait<kTile.stages - 2>();  // this thread's copies of the slice have arrived,
     __syncthreads();                    // everybody's have, and the slice before is free
     copy_slice();
-    multiply_slice(sum, a + use * kStageBytes, b + use * kStageBytes);
+    multiply_slice<T>(sum, a + use * kStageBytes, b + use * kStageBytes);
     use = use + 1 == kTile.stages ? 0 : use + 1;
   }
   cp_async_wait<0>();
@@ -267,14 +272,14 @@ __global__ void __launch_bounds__(kTensorTiles[kIndex].threads(), kTensorTiles[k
 #endif
 }
 
-constexpr int kPackThreads = 256;
+constexpr int kTensorPackThreads = 256;
 
 /// Thread: one packed weight of one phase, rounded. Grid: (count / 256) x 256. Runs once per
 /// network, and for each Gram matrix on its way back.
-__global__ void tensor_pack_kernel(float* packed, const float* weight,
-                                   const __grid_constant__ PackArguments g) {
-  constexpr int kColumns = row_columns(sizeof(float)), kChunk = kChunkBytes / sizeof(float);
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * kPackThreads + threadIdx.x;
+template <typename T>
+__global__ void tensor_pack_kernel(T* packed, const float* weight, const __grid_constant__ PackArguments g) {
+  constexpr int kColumns = row_columns(sizeof(T)), kChunk = kChunkBytes / sizeof(T);
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * kTensorPackThreads + threadIdx.x;
   if (index >= g.count) return;
   const Axis &rows = g.phase.rows, &cols = g.phase.cols;
   const int tap_blocks = g.in / kColumns, blocks = rows.taps * cols.taps * tap_blocks;
@@ -283,46 +288,48 @@ __global__ void tensor_pack_kernel(float* packed, const float* weight,
   const int column = static_cast<int>(block % blocks), tap = column / tap_blocks;
   const int out = static_cast<int>(block / blocks) * kBlockRows + row;
   const int in = column % tap_blocks * kColumns + swizzled(place / kChunk, row) * kChunk + place % kChunk;
-  packed[g.phase.packed_offset + index] = rounded_to_tf32(weight_of(weight, g, tap, in, out));
+  packed[g.phase.packed_offset + index] = rounded_to<T>(weight_of(weight, g, tap, in, out));
 }
 
 // ---------------------------------------------------------------- launchers
 
-template <int kIndex>
-void launch_tiles(const GemmArguments& g, int phases, Stream stream) {
+template <typename T, int kIndex>
+void launch_tensor_tiles(const GemmArguments& g, int phases, Stream stream) {
   constexpr TensorTile kTile = kTensorTiles[kIndex];
   static_assert(kTile.threads() / 32 * 16 * (kTile.warp_n + 8) * 4 <= kTile.shared_bytes(), "corners fit");
   int64_t tiles = 0;
   for (int i = 0; i < phases; ++i) tiles = std::max(tiles, pixel_tiles(g.phase[i], kTile.m));
   const dim3 grid(static_cast<unsigned>(tiles * (g.out_padded / kTile.n)), static_cast<unsigned>(g.splits),
                   static_cast<unsigned>(phases));
-  allow_shared(conv2d_tensor_kernel<kIndex>, kTile.shared_bytes());
-  launch(conv2d_tensor_kernel<kIndex>, grid, dim3(kTile.threads()), kTile.shared_bytes(), stream, g);
+  allow_shared(conv2d_tensor_kernel<T, kIndex>, kTile.shared_bytes());
+  launch(conv2d_tensor_kernel<T, kIndex>, grid, dim3(kTile.threads()), kTile.shared_bytes(), stream, g);
 }
 
-}  // namespace
-
-void tensor_pack(float* packed, const float* weight, float factor, const Gemm& gemm, Stream stream) {
+template <typename T>
+void tensor_pack(T* packed, const float* weight, float factor, const float* range, const Gemm& gemm,
+                 Stream stream) {
   for_each_phase(gemm, [&](const Phase& phase) {
     PackArguments g = pack_arguments(gemm, phase);
     g.factor = factor;
+    g.range = range;
     if (g.count == 0) return;
-    launch(tensor_pack_kernel, dim3(static_cast<unsigned>(ceil_div(g.count, kPackThreads))),
-           dim3(kPackThreads), 0, stream, packed, weight, g);
+    launch(tensor_pack_kernel<T>, dim3(static_cast<unsigned>(ceil_div(g.count, kTensorPackThreads))),
+           dim3(kTensorPackThreads), 0, stream, packed, weight, g);
   });
 }
 
+template <typename T>
 void tensor_run(GemmArguments arguments, const Gemm& gemm, const TensorUnits& units, Stream stream) {
-  const TensorTiling tiling = choose_tensor_tiling(gemm, sizeof(float), units);
+  const TensorTiling tiling = choose_tensor_tiling(gemm, sizeof(T), units);
   arguments.splits = tiling.splits;
   arguments.counters = units.counters;
   for_each_launch(arguments, gemm, [&](const GemmArguments& g, int phases) {
     switch (tiling.tile) {
-      case kLargeTile: return launch_tiles<kLargeTile>(g, phases, stream);
-      case kMiddleTile: return launch_tiles<kMiddleTile>(g, phases, stream);
-      case kTallTile: return launch_tiles<kTallTile>(g, phases, stream);
-      case kManyWarpsTile: return launch_tiles<kManyWarpsTile>(g, phases, stream);
-      case kSmallTile: return launch_tiles<kSmallTile>(g, phases, stream);
+      case kLargeTile: return launch_tensor_tiles<T, kLargeTile>(g, phases, stream);
+      case kMiddleTile: return launch_tensor_tiles<T, kMiddleTile>(g, phases, stream);
+      case kTallTile: return launch_tensor_tiles<T, kTallTile>(g, phases, stream);
+      case kManyWarpsTile: return launch_tensor_tiles<T, kManyWarpsTile>(g, phases, stream);
+      case kSmallTile: return launch_tensor_tiles<T, kSmallTile>(g, phases, stream);
     }
   });
 }

@@ -1,4 +1,4 @@
-// The two 16-bit floats of weight files, widened exactly.
+// The two 16-bit floats, of weight files and of maps, widened exactly.
 #pragma once
 #include <cstdint>
 #include <cstring>
