@@ -1,9 +1,9 @@
 // The host forms of mma.cuh: what a warp's lanes hand in, and what the last one computes for all. Not
 // instrumented: the emulator is told of the accesses that the hardware makes, not of how they are done here.
 #pragma once
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -22,32 +22,13 @@ MMA_HOST_INLINE float truncated_tf32(uint32_t bits) {
   return value;
 }
 
-MMA_HOST_INLINE float half_value(uint16_t bits) {
-  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-  float value;
-  if (exponent == 31) {
-    value = fraction ? NAN : INFINITY;
-  } else if (exponent == 0) {
-    value = std::ldexp(static_cast<float>(fraction), -24);
-  } else {
-    value = std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
-  }
-  return bits & 0x8000 ? -value : value;
-}
-
-MMA_HOST_INLINE float bfloat16_value(uint16_t bits) {
-  const uint32_t wide = uint32_t{bits} << 16;
-  float value;
-  __builtin_memcpy(&value, &wide, sizeof value);
-  return value;
-}
-
 /// Element `half` (0 or 1) of a register of two, or its one TF32.
 template <Operand kOperand>
 MMA_HOST_INLINE float element(uint32_t bits, int half) {
   if constexpr (kOperand == Operand::kTf32) return truncated_tf32(bits);
   const auto part = static_cast<uint16_t>(bits >> 16 * half);
-  return kOperand == Operand::kHalf ? half_value(part) : bfloat16_value(part);
+  return kOperand == Operand::kHalf ? emulator::bits_to_float<emulator::SmallFloat::kHalf>(part)
+                                    : emulator::bits_to_float<emulator::SmallFloat::kBfloat16>(part);
 }
 
 struct MmaLane {

@@ -83,8 +83,8 @@ struct Result {
   std::vector<uint32_t> mask;
 };
 
-/// Packs and runs on the device, with guards around everything; maps are stored as p says, and inputs must fit
-/// that. `shift`: elements that x, y and the rest lie off an aligned address. `units`: of a GPU that
+/// Packs and runs on the device, with guards around everything; maps are stored as p says, and inputs must
+/// fit that. `shift`: elements that x, y and the rest lie off an aligned address. `units`: of a GPU that
 /// kTensorCores is to take its tiles for.
 inline Result run(const Floats& input, const Floats& weight, const Parts& parts, const Conv2dParams& p,
                   bool forward, int shift = 0, cuda::TensorUnits units = {}) {

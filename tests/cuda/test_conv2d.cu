@@ -95,6 +95,41 @@ TEST_CASE("cuda conv2d plain agrees with the definition and the CPU") {
   }
 }
 
+TEST_CASE("cuda conv2d computes in float what is stored in 16 bits, where tensor cores do not suit") {
+  REQUIRE_DEVICE();
+  for (const Conv2dLayer& layer :
+       {Conv2dLayer{8, 40, 3, 3, 1, 1, 1, 1}, Conv2dLayer{37, 9, 3, 3, 2, 2, 1, 1},
+        Conv2dLayer{300, 68, 3, 3, 1, 1, 1, 1}, Conv2dLayer{3, 68, 3, 3, 1, 1, 1, 1}}) {
+    for (const auto algorithm : {Conv2dAlgorithm::kDirect, Conv2dAlgorithm::kPlain}) {
+      for (const bool forward : {true, false}) {
+        CAPTURE(layer.c_in);
+        CAPTURE(forward);
+        Conv2dParams p = params_of(layer, 7, 9);
+        p.algorithm = algorithm;
+        const DType type = forward ? DType::kFloat16 : DType::kBFloat16;
+        const bool picture = layer.c_in == 3;  // stays float
+        DType &from = forward ? p.x_type : p.y_type, &to = forward ? p.y_type : p.x_type;
+        if (!(picture && forward)) from = type;
+        const Floats weight = random_vector<float>(layer.weight_count(), 1);
+        const Floats input = test::rounded(random_vector<float>(count(p, forward), 2), from);
+        Parts parts = forward ? forward_parts(p, 15) : backward_parts(p, 3);
+        parts.weight_factor = picture && !forward ? 1.f : 0.25f;
+        parts.addend = test::rounded(parts.addend, type);
+        Floats scaled = weight;
+        for (float& value : scaled) value *= parts.weight_factor;
+        const Doubles sum = naive(input, scaled, p, forward);
+        const Result full = run(input, weight, parts, p, forward);
+        check_close(full.values, finished(sum, parts, channels(p, !forward)));
+        if (picture && !forward) continue;
+        to = type;
+        const Result narrow = run(input, weight, parts, p, forward);
+        CHECK(same_bytes(narrow.values, test::rounded(full.values, type)));
+        CHECK(narrow.mask == full.mask);
+      }
+    }
+  }
+}
+
 TEST_CASE("cuda conv2d takes every combination of its epilogue, and any address") {
   REQUIRE_DEVICE();
   for (const Conv2dLayer& layer :
