@@ -21,10 +21,10 @@ import json
 # tensor: the share of the tensor cores' peak that mma.sync reaches; memory and l2 in GB/s at their peak, l2_mib.
 Gpu = collections.namedtuple("Gpu", "arch sms clock float32 tf32 half tensor memory l2 l2_mib")
 
-# Processors, rates, memory: NVIDIA's white papers of A100, H100 and Ada, the data sheet of the H200. Clocks: the boost of the
+# Processors, rates, memory: NVIDIA's white papers of A100 (80 GB), H100 and Ada, the data sheet of the H200. Clocks: the boost of the
 # white papers; of Hopper 1.755 as PMC10448217's table 3 has it, for it falls under load, and 1.98 is its most.
 # tensor: 0.62 of Hopper is published (arXiv 2501.12084: the rest takes wgmma); 0.90 of the others is assumed.
-# l2: 5120 bytes a clock of A100 and H100 (the same table 3); of the RTX 4090 assumed, from 5 TB/s that were seen on one.
+# l2: 5120 bytes a clock of A100 and H100 (the same table 3), the H200's as the H100's; of the RTX 4090 assumed.
 GPUS = {
     "H100": Gpu("sm_90", 132, 1.755, 128, 1024, 2048, 0.62, 3350, 8986, 50),
     "H200": Gpu("sm_90", 132, 1.755, 128, 1024, 2048, 0.62, 4800, 8986, 50),
@@ -33,7 +33,7 @@ GPUS = {
 }
 
 BUSY = 0.85          # assumed: the rest is barriers, the pipeline's beginning, the epilogue
-MEMORY_SHARE = 0.90  # of the peak, by a copy: 4.3 of an H200's 4.8 TB/s, published
+MEMORY_SHARE = 0.90  # of the peak, by a copy: others have measured 4.3 of an H200's 4.8 TB/s
 L2_SHARE = 0.70      # assumed
 GAP = {"graph": 1.2, "stream": 3.0}  # assumed, us: from one kernel's end to the next one's beginning
 RAMP = 0.8           # assumed, us: first loads of the first blocks, last stores of the last
