@@ -7,12 +7,12 @@ A figure that was not measured is not there: nothing is made up for it. Of lines
 one counts, but for our own evaluation, which stands on both sides of PyTorch's: there the median does.
 """
 import json
+import pathlib
 import statistics
 import sys
 
-# Of an evaluation on an H100 at 512 pixels in milliseconds, before anyone had measured one (docs/kernels.md).
-PREDICTED = {("vgg19", 512, "single"): 10.6, ("resnet50", 512, "single"): 3.7,
-             ("vgg19", 512, "tf32"): 2.2, ("resnet50", 512, "tf32"): 1.3}
+# {GPU: {"network:size:precision": ms}}, by tools/gpu_model.py (make predictions-record) before anyone had measured one.
+PREDICTIONS = pathlib.Path(__file__).resolve().parent.parent / "docs" / "results" / "predictions.json"
 
 
 def read(paths):
@@ -35,12 +35,24 @@ def table(head, rows):
            ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows] + [""]
 
 
+def gpu_name(line):
+    """Of the machine that a line is about."""
+    return line["machine"].get("gpu", {}).get("name") or line["machine"]["device"]
+
+
+def predictions(lines):
+    """{"network:size:precision": ms} of the GPU that was measured, of which the model may know nothing."""
+    names = [gpu_name(line).lower() for line in lines if "machine" in line]
+    recorded = json.loads(PREDICTIONS.read_text(encoding="utf-8"))
+    return next((figures for gpu, figures in recorded.items() if any(gpu.lower() in name for name in names)), {})
+
+
 def machine_lines(lines):
     out = []
     for machine in dict.fromkeys(json.dumps(line["machine"]) for line in lines if "machine" in line):
         machine = json.loads(machine)
         gpu = machine.get("gpu", {})
-        out.append(f"{gpu.get('name') or machine['device']}, driver {gpu.get('driver_version', '-')}, {machine['date']}, commit "
+        out.append(f"{gpu_name({'machine': machine})}, driver {gpu.get('driver_version', '-')}, {machine['date']}, commit "
                    f"{machine['commit'][:12] or 'unknown'}{' with changes' if machine['changed'] else ''}; PyTorch "
                    f"{machine.get('torch') or '-'}, cuDNN {machine.get('cudnn') or '-'}.")
     return out + [""]
@@ -66,14 +78,14 @@ def ours(lines):
 
 def evaluation_rows(lines):
     rows = []
-    swag = ours(lines)
+    swag, predicted_ms = ours(lines), predictions(lines)
     fastest = {}    # of the Gram losses of a network at a size: what PyTorch's stand beside
     for (network, size, style_loss, _), ms in swag.items():
         if style_loss == "gram":
             fastest[network, size] = min(ms, fastest.get((network, size), ms))
     for (network, size, style_loss, precision), ms in swag.items():
         gram = style_loss == "gram"
-        predicted = PREDICTED.get((network, size, precision), "") if gram else ""
+        predicted = predicted_ms.get(f"{network}:{size}:{precision}", "") if gram else ""
         name = f"swag, {precision}" + ("" if gram else f", {style_loss}")
         rows.append((network, size, name, f"{ms:.3f}", predicted, f"{ms / fastest[network, size]:.2f}" if gram else ""))
     for (network, size), ms in fastest.items():

@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
-"""Prints how efficient each kernel is: what the emulator counted, beside what ptxas gave it of a GPU's resources.
+"""Prints how efficient each kernel is: what the emulator counted, beside what ptxas gave it of a GPU's resources. Or, with
+--launches, how long a GPU is predicted to take, beside what was measured.
 
     nvcc -cubin -arch=sm_90 -Xptxas -v ... 2> ptxas.log          # one log may hold many files and architectures
     tools/kernel_report.py counts.json --ptxas ptxas.log --arch sm_90
     tools/kernel_report.py counts.json --ptxas ptxas.log --arch sm_90 --check docs/results/kernel_counts.json
+    tools/kernel_report.py --launches launches.jsonl --gpu H100 --results results.jsonl
+    tools/kernel_report.py --launches launches.jsonl --gpu H100 --kernels vgg19:512:tf32
 
-counts.json is what tests/emulator/count_json.h writes. The figures are the same on every machine; none is a time.
+launches.jsonl is what tests/cuda/emulator/launch_list.cpp writes, results.jsonl what tools/gpu_check.sh does; the model is
+tools/gpu_model.py.
+
+counts.json is what tests/emulator/count_json.h writes. Its figures are the same on every machine; none is a time.
 Without --ptxas, registers and occupancy are question marks, and --check leaves them out and says so.
 Needs the standard library, and c++filt (binutils) for --ptxas.
 """
@@ -16,6 +22,8 @@ import math
 import re
 import subprocess
 import sys
+
+import predicted_times
 
 TOLERANCE = 0.005    # of --check
 WORTH_A_LOOK = 1.1   # a ratio above which lines are listed
@@ -292,16 +300,41 @@ def compare(now, before, compiled=True):
     return problems
 
 
+def print_predictions(options):
+    try:
+        record = predicted_times.print_tables(options.launches, options.loops, options.gpu, options.results, options.kernels)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"kernel_report.py: {error}")
+    if options.record:
+        write_record(options.record, record)
+    return 0
+
+
+def write_record(path, record):
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(record, f, indent=1)
+        f.write("\n")
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("counts", metavar="COUNTS.json", nargs="+")
+    parser.add_argument("counts", metavar="COUNTS.json", nargs="*")
     parser.add_argument("--ptxas", action="append", default=[], metavar="LOG", help="output of nvcc -Xptxas -v")
     parser.add_argument("--arch", action="append", choices=sorted(ARCHITECTURES),
                         help="several times for several tables")
-    parser.add_argument("--gpu", help="a GPU's name for the heading")
+    parser.add_argument("--gpu", action="append", help="a GPU's name: for the heading, or to predict for; several times")
     parser.add_argument("--check", metavar="RECORD.json", help="exit 1 where a fast kernel got worse than this")
-    parser.add_argument("--record", metavar="RECORD.json", help="write what --check compares with")
+    parser.add_argument("--record", metavar="RECORD.json", help="write what --check compares with, or what was predicted")
+    parser.add_argument("--launches", action="append", metavar="LIST.jsonl", help="predict the times of these launches")
+    parser.add_argument("--loops", default=predicted_times.LOOPS, metavar="LOOPS.json", help="main loops, as tools/sass_loops.py writes them")
+    parser.add_argument("--results", metavar="RESULTS.jsonl", help="what was measured, to stand beside")
+    parser.add_argument("--kernels", action="append", default=[], metavar="NETWORK:SIZE:PRECISION",
+                        help="predict every op of that evaluation, too")
     options = parser.parse_args(arguments)
+    if options.launches:
+        return print_predictions(options)
+    if not options.counts:
+        parser.error("nothing to report: name counts, or --launches")
     archs = options.arch or ["sm_90"]
     cases = read_counts(options.counts)
     ptxas = {}
@@ -312,7 +345,7 @@ def main(arguments=None):
         except OSError as error:
             raise SystemExit(f"kernel_report.py: {path}: {error.strerror}")
     for arch in archs:
-        print_report(cases, arch, options.gpu or ARCHITECTURES[arch].gpu, ptxas)
+        print_report(cases, arch, options.gpu[0] if options.gpu else ARCHITECTURES[arch].gpu, ptxas)
         print()
     print("* fast: must not get worse. sectors (32 bytes of device memory) and wavefronts (of shared memory):")
     print("moved/fewest possible. partial: requests by some lanes of a warp only.")
@@ -331,9 +364,7 @@ def main(arguments=None):
             left_out = "" if options.ptxas else " (counts alone: nothing was compiled for a GPU)"
             print(f"\nno fast kernel is worse than {options.check}{left_out}")
     if options.record:
-        with open(options.record, "w", encoding="utf-8") as f:
-            json.dump(now, f, indent=1)
-            f.write("\n")
+        write_record(options.record, now)
     return 1 if problems else 0
 
 

@@ -4,7 +4,7 @@
 //           without passing registers, two slices ahead of their use, and ldmatrix reads four 8 x 4
 //           matrices in one instruction. Rows of 32 floats would all begin in bank 0, so the 16-byte
 //           chunks of row r are permuted by r % 8: eight rows of a matrix then lie in eight different
-//           groups of banks, without padding.
+//           groups of banks, without padding (chunk_at, in conv2d_tensor_shared.cuh).
 // Mapping:  a warp computes 32 pixels x 32 channels (2 x 4 tiles of 16 x 8), a block of 8 warps 128 x 64,
 //           in slices of 32 columns. Grid: (pixels / 128) x (c_out / 64). Shared memory: 3 slices of 24
 //           KiB, dynamic.
@@ -13,43 +13,16 @@
 // Operands are rounded to TF32 to nearest (10 bits); what mma.sync alone would do is to cut bits off, an
 // error that is twice as large and all to one side. Tensor cores add less exactly than float: pieces of
 // one slice limit that too.
-#include "kernels/cuda/mma.cuh"
-#include "kernels/cuda/vector.cuh"
-#include "kernels/ladder/conv2d_geometry.cuh"
+#include "kernels/ladder/conv2d_tensor_shared.cuh"
 
 namespace swag::ladder {
 namespace {
 
-constexpr int kPixels = 128, kChannels = 64, kDepth = kPiece;
+constexpr int kPixels = 128, kChannels = 64;
 constexpr int kThreads = 256;
 constexpr int kStages = 3;
-constexpr int kChunks = kDepth / 4;           // of 16 bytes in a row
-constexpr int kRowStep = kThreads / kChunks;  // rows that the block copies at once
-constexpr int kStageFloats = (kPixels + kChannels) * kDepth;
+constexpr int kStageFloats = (kPixels + kChannels) * kSliceColumns;
 constexpr int kSharedBytes = kStages * kStageFloats * 4;
-
-/// Where chunk `chunk` of row `row` lies in a slice.
-__device__ __forceinline__ float* chunk_at(float* slice, int row, int chunk) {
-  return slice + row * kDepth + (chunk ^ row % kChunks) * 4;
-}
-
-/// Copies 4 columns of a row, as one chunk or one by one; find(e) points to column e, or is null where zeros
-/// belong.
-template <bool kVectors, typename Find>
-__device__ __forceinline__ void copy_chunk(float* to, const float* any, const Find& find) {
-  constexpr int kBytes = kVectors ? 16 : 4;
-#pragma unroll
-  for (int e = 0; e < 16 / kBytes; ++e) {
-    const float* from = find(e);
-    cp_async<kBytes>(to + e, from != nullptr ? from : any, from != nullptr ? kBytes : 0);
-  }
-}
-
-template <int kCount>
-__device__ __forceinline__ void round_all(uint32_t (&r)[kCount]) {
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) r[i] = round_to_tf32(__uint_as_float(r[i]));
-}
 
 /// piece = A W^T over one slice, for the warp's 32 x 32 outputs whose first rows are given.
 __device__ __forceinline__ void multiply_slice(float (&piece)[2][4][4], float* a_slice, float* w_slice,
@@ -88,43 +61,18 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int first_channel = static_cast<int>(blockIdx.y) * kChannels;
   const int a_row = warp % 4 * 32, w_row = warp / 4 * 32;
 
-  Window windows[kPixels / kRowStep];
-  const int copy_row = thread / kChunks, copy_column = thread % kChunks;
-#pragma unroll
-  for (int i = 0; i < kPixels / kRowStep; ++i)
-    windows[i] = window_of(g, first_pixel + copy_row + i * kRowStep);
-  const auto copy_slice = [&](int index) {
-    float* slice = slices + index % kStages * kStageFloats;
-    const int k = index * kDepth + copy_column * 4;
-    if (index * kDepth < g.depth) {
-#pragma unroll
-      for (int i = 0; i < kPixels / kRowStep; ++i) {
-        copy_chunk<kVectors>(chunk_at(slice, copy_row + i * kRowStep, copy_column), x, [&](int e) {
-          const int64_t offset = k + e < g.depth ? patch_offset(g, windows[i], tap_of(g, k + e)) : -1;
-          return offset >= 0 ? x + offset : nullptr;
-        });
-      }
-#pragma unroll
-      for (int i = 0; i < kChannels / kRowStep; ++i) {
-        const int row = copy_row + i * kRowStep, channel = first_channel + row;
-        copy_chunk<kVectors>(chunk_at(slice + kPixels * kDepth, row, copy_column), weight, [&](int e) {
-          const bool inside = channel < g.c_out && k + e < g.depth;
-          return inside ? weight + static_cast<int64_t>(channel) * g.depth + k + e : nullptr;
-        });
-      }
-    }
-    cp_async_commit();  // an empty group at the end, so that the wait's number stays right
-  };
+  const SliceCopier<kThreads, kPixels, kChannels, kVectors> copier(x, weight, g, first_pixel, first_channel);
+  const auto copy_slice = [&](int index) { copier.copy(slices + index % kStages * kStageFloats, index, g); };
 
   float sum[2][4][4] = {};
   for (int index = 0; index < kStages - 1; ++index) copy_slice(index);
-  for (int index = 0; index * kDepth < g.depth; ++index) {
+  for (int index = 0; index * kSliceColumns < g.depth; ++index) {
     cp_async_wait<kStages - 2>();  // this thread's copies of the slice have arrived,
     __syncthreads();               // everybody's have, and the slice before is free
     copy_slice(index + kStages - 1);
     float* slice = slices + index % kStages * kStageFloats;
     float piece[2][4][4] = {};
-    multiply_slice(piece, slice, slice + kPixels * kDepth, a_row, w_row);
+    multiply_slice(piece, slice, slice + kPixels * kSliceColumns, a_row, w_row);
 #pragma unroll
     for (int i = 0; i < 32; ++i) sum[i / 16][i / 4 % 4][i % 4] += piece[i / 16][i / 4 % 4][i % 4];
   }
@@ -134,14 +82,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     const float* pair = &sum[i / 8][i / 2 % 4][i % 2 * 2];
     const int pixel = first_pixel + a_row + i / 8 * 16 + i % 2 * 8 + lane / 4;
     const int c = first_channel + w_row + i / 2 % 4 * 8 + lane % 4 * 2;
-    if (pixel >= g.pixels || c >= g.c_out) continue;
-    float* out = y + static_cast<int64_t>(pixel) * g.y_pitch + c;
-    if (kVectors && c + 1 < g.c_out) {
-      store2(out, make_float2(finish(pair[0], epilogue, c), finish(pair[1], epilogue, c + 1)));
-    } else {
-      out[0] = finish(pair[0], epilogue, c);
-      if (c + 1 < g.c_out) out[1] = finish(pair[1], epilogue, c + 1);
-    }
+    write_pair<kVectors>(y, pair, pixel, c, epilogue, g);
   }
 }
 

@@ -29,6 +29,7 @@ Conv2dForward conv2d_3_tiled;
 Conv2dForward conv2d_4_register_tiled;
 Conv2dForward conv2d_5_vectorised;
 Conv2dForward conv2d_6_tensor_cores;
+Conv2dForward conv2d_7_pipelined;
 
 /// s = m * d * softmax(f / temperature) over the whole map, see kernels/softmax.h; m * d >= 1. All pointers
 /// are device memory; `scratch` holds softmax_scratch_bytes, aligned to 16.
@@ -72,6 +73,7 @@ inline const std::vector<Conv2dStep>& conv2d_steps() {
       {"conv2d_5_vectorised", "16 bytes per access, no bank conflicts", conv2d_5_vectorised, false, true,
        1e-6},
       {"conv2d_6_tensor_cores", "TF32 mma.sync fed by cp.async", conv2d_6_tensor_cores, true, true, 2e-3},
+      {"conv2d_7_pipelined", "fragments are read a step ahead", conv2d_7_pipelined, true, true, 2e-3},
   };
   return steps;
 }

@@ -20,7 +20,10 @@
 namespace swag::ladder {
 namespace {
 
-constexpr double kRoundedTolerance = 1e-6;  // of tensor cores, against operands rounded in the same way
+// Of tensor cores, against operands rounded in the same way. Wider than a float's: the emulator rounds the
+// sum of an mma.sync to nearest, a GPU cuts the products to the largest one's size and the sum's last bits
+// off, all to one side.
+constexpr double kRoundedTolerance = 3e-6;
 
 struct Options {
   std::string step, counts_file;
@@ -190,6 +193,8 @@ void check_order(const std::vector<Row>& conv, const std::vector<Row>& softmax) 
   expect(c(4).requests * 2 < c(3).requests, "conv2d_5 asks memory half as often or less");
   expect(c(5).wavefronts * 2 < c(4).wavefronts, "conv2d_6 needs half of the wavefronts or fewer");
   expect(conflicts(5) < 1.05, "conv2d_6 has no bank conflicts");
+  expect(c(6).wavefronts * 10 < c(5).wavefronts * 9, "conv2d_7 needs nine tenths of the wavefronts or fewer");
+  expect(conflicts(6) < 1.05, "conv2d_7 has no bank conflicts");
   expect(s(1).sectors * 10 < s(0).sectors * 8, "softmax_2 moves three quarters of the sectors");
   expect(s(2).requests * 2 < s(1).requests, "softmax_3 asks memory half as often or less");
   expect(s(2).barriers * 2 < s(1).barriers, "softmax_3 waits at half of the barriers or fewer");

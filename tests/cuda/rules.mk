@@ -1,7 +1,8 @@
 # The CUDA backend's own programs: swag on the emulator, and the tests of the kernels and of the backend, on the
 # emulator and on a GPU. Included by the Makefile.
 
-.PHONY: emulator cuda-test kernel-report kernel-record gpu-test gpu-test-build
+.PHONY: emulator cuda-test kernel-report kernel-record kernel-loops predictions \
+  predictions-record gpu-test gpu-test-build
 
 cuda_test_sources := $(wildcard tests/cuda/*.cu)
 cuda_backend_test_objects := $(call object,$(wildcard tests/cuda/*.cpp)) $(BUILD)/obj/tests/main.o $(codec_objects)
@@ -29,6 +30,10 @@ $(emulator)/cuda_tests: $(if $(SANITIZE),$(plain_kernels),$(instrumented_kernels
 $(emulator)/kernel_counts: $(instrumented_kernels) $(BUILD)/obj/tests/cuda/emulator/kernel_counts.o $(emulator_libraries)
 	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
 
+# Its launches and products take the place of the archive's, so it comes first.
+$(emulator)/launch_list: $(emulator)/host/tests/cuda/emulator/launch_list.o $(plain_kernels) $(emulator_libraries)
+	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
+
 $(emulator)/cuda_backend_tests: $(plain_kernels) $(cuda_backend_test_objects) $(emulator_libraries)
 	$(CXX) -o $@ $^ $(LINK) $(CODEC_LIBS) $(EMULATOR_LIBS)
 
@@ -37,7 +42,7 @@ $(emulator)/cuda_backend_tests: $(plain_kernels) $(cuda_backend_test_objects) $(
 emulator: $(emulator)/swag $(emulator)/swag_checked  ## swag with its CUDA kernels on the emulator: --device emulator
 
 ifeq ($(SANITIZE),)
-cuda-test: $(emulator)/cuda_tests $(emulator)/cuda_backend_tests $(emulator)/limits emulator  ## test the CUDA kernels and backend without a GPU
+cuda-test: $(emulator)/cuda_tests $(emulator)/cuda_backend_tests $(emulator)/limits $(emulator)/launch_list emulator  ## test the CUDA kernels and backend without a GPU
 	$(emulator)/cuda_tests
 	$(emulator)/cuda_backend_tests
 	$(emulator)/limits
@@ -72,6 +77,38 @@ kernel-report: $(counted) $(compiled)  ## what each kernel moves; fails where a 
 kernel-record: $(counted) $(compiled)  ## write down today's counts for kernel-report
 	$(ladder_report) --record $(record)_ladder.json > /dev/null
 	$(op_report) --record $(record).json > /dev/null
+
+# ---------------------------------------------------------------- what a GPU should take
+# Predicted by tools/gpu_model.py from the launches of evaluations and the main loops of kernels. The loops are recorded,
+# because few have a cuobjdump: after a change of a kernel's inner loop, make kernel-loops.
+
+CUOBJDUMP ?= $(dir $(lastword $(NVCC)))cuobjdump
+predicted_architectures := 80 89 90
+predicted := $(foreach network,vgg19 resnet50,$(foreach size,512 1024,$(addprefix $(network):$(size):,single tf32 half)))
+lists := $(patsubst %,$(emulator)/launches_%.jsonl,$(predicted_architectures))
+multiplying := $(addprefix kernels/,conv2d/gemm_cuda conv2d/tensor_cuda conv2d/image_forward_cuda conv2d/image_backward_cuda \
+  gram_tensor_cuda)
+loops := $(patsubst %,$(BUILD)/cuda/loops/%.sass,$(multiplying))
+PREDICTION_OPTIONS ?=
+
+$(lists): $(emulator)/launches_%.jsonl: $(emulator)/launch_list
+	$< sm_$* $(predicted) > $@.new
+	@mv $@.new $@
+
+predictions: $(lists)  ## what an evaluation should take; PREDICTION_OPTIONS="--gpu H100 --results FILE --kernels vgg19:512:tf32"
+	@tools/kernel_report.py $(addprefix --launches ,$(lists)) $(PREDICTION_OPTIONS)
+
+predictions-record: $(lists)  ## write down what is predicted, for tools/gpu_report.py
+	tools/kernel_report.py $(addprefix --launches ,$(lists)) --record docs/results/predictions.json > /dev/null
+
+$(loops): CUDA_ARCHITECTURES := $(predicted_architectures)
+$(loops): $(BUILD)/cuda/loops/%.sass: %.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(CUDA_FLAGS) -c $< -o $(@:.sass=.o) 2> /dev/null
+	$(CUOBJDUMP) -sass $(@:.sass=.o) > $@
+
+kernel-loops: $(loops)  ## write down the main loops of kernels for predictions (needs nvcc and CUOBJDUMP)
+	tools/sass_loops.py $(loops) > docs/results/kernel_loops.json
 
 # ---------------------------------------------------------------- on a GPU
 

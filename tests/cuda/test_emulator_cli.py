@@ -8,7 +8,9 @@ Needs the standard library alone.
 import json
 import math
 import os
+import re
 import struct
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "cli"))
@@ -147,6 +149,44 @@ class BadInput(EmulatorTest):
         self.assert_bad(USAGE, "--emulator-memory", options=["--emulator-memory", "much"])
         self.assert_bad(USAGE, "--emulator-memory", options=["--emulator-memory"])
         self.assert_bad(USAGE, "--emulator-colour", options=["--emulator-colour"])
+
+
+class Launches(EmulatorTest):
+    """launch_list, which stands beside the program."""
+
+    def listed(self, *arguments, code=0):
+        program = os.path.join(os.path.dirname(CliTest.program), "launch_list")
+        result = subprocess.run([program, *arguments], capture_output=True, text=True)
+        self.assertEqual(result.returncode, code, result.stderr)
+        return [json.loads(line) for line in result.stdout.splitlines()] if code == 0 else result.stderr
+
+    def test_every_product_of_a_convolution_is_in_its_launches(self):
+        for arch in ("sm_80", "sm_90"):
+            for op in self.listed(arch, "resnet18:64:single", "resnet18:64:tf32", "resnet18:64:half"):
+                with self.subTest(arch=arch, precision=op["precision"], op=op["op"], shape=op["shape"]):
+                    self.assertTrue(op["launches"])
+                    numbers = [int(text) for text in re.findall(r"\d+", op["shape"])]
+                    if not op["op"].startswith("conv2d"):
+                        continue
+                    _, _, c_in, h, w, c_out, kh, kw = numbers[:8]
+                    products = h * w * c_out * c_in * kh * kw
+                    listed = sum(blocks * work for launch in op["launches"] for blocks, work in launch.get("parts", []))
+                    self.assertGreaterEqual(listed, products)
+                    self.assertLessEqual(listed, 16 * products)  # a map of 2 x 2 in a tile of 4 x 16
+                    for launch in op["launches"]:
+                        blocks = sum(blocks for blocks, _ in launch.get("parts", []))
+                        self.assertLessEqual(blocks, math.prod(launch["grid"]))  # phases have fewer than the longest
+
+    def test_tensor_cores_have_what_the_precision_says(self):
+        units = {precision: {launch["unit"] for op in self.listed("sm_90", f"resnet18:64:{precision}") for launch in op["launches"]}
+                 for precision in ("single", "tf32", "half")}
+        self.assertNotIn("tensor", units["single"])
+        self.assertIn("tensor", units["tf32"])
+        self.assertIn("tensor", units["half"])
+
+    def test_what_is_not_understood_is_one_line(self):
+        self.assertIn("expected NETWORK:SIZE:PRECISION", self.listed("sm_90", "vgg19:64", code=1))
+        self.assertIn("sm_1", self.listed("sm_1", "vgg19:64:tf32", code=1))
 
 
 if __name__ == "__main__":

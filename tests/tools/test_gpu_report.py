@@ -10,11 +10,13 @@ import sys
 import tempfile
 import unittest
 
-TOOL = pathlib.Path(__file__).resolve().parent.parent.parent / "tools" / "gpu_report.py"
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+TOOL = ROOT / "tools" / "gpu_report.py"
+PREDICTED = json.loads((ROOT / "docs" / "results" / "predictions.json").read_text())["H100"]
 
 LINES = [
     {"machine": {"date": "2026-01-02", "device": "cuda", "commit": "0123456789abcdef", "changed": True, "nvcc": "", "torch": "2.9",
-                 "cudnn": "9.1", "gpu": {"name": "Some GPU", "driver_version": "580"}}},
+                 "cudnn": "9.1", "gpu": {"name": "NVIDIA H100", "driver_version": "580"}}},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "gram", "ms_median": 10.0},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "gram", "precision": "tf32", "ms_median": 2.5},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "wasserstein", "ms_median": 11.0},
@@ -43,9 +45,9 @@ class Report(unittest.TestCase):
 
     def test_every_figure_has_its_row(self):
         text = self.report("".join(json.dumps(line) + "\n" for line in LINES) + '{"part": "run_vgg19", "cut of')
-        for row in ("Some GPU, driver 580, 2026-01-02, commit 0123456789ab with changes; PyTorch 2.9, cuDNN 9.1.",
-                    "| vgg19 | 512 | swag, single | 11.000 | 10.6 | 4.40 |",  # the median of both
-                    "| vgg19 | 512 | swag, tf32 | 2.500 | 2.2 | 1.00 |",
+        for row in ("NVIDIA H100, driver 580, 2026-01-02, commit 0123456789ab with changes; PyTorch 2.9, cuDNN 9.1.",
+                    f"| vgg19 | 512 | swag, single | 11.000 | {PREDICTED['vgg19:512:single']} | 4.40 |",  # the median of both
+                    f"| vgg19 | 512 | swag, tf32 | 2.500 | {PREDICTED['vgg19:512:tf32']} | 1.00 |",
                     "| vgg19 | 512 | swag, single, wasserstein | 11.000 |  |  |",
                     "| vgg19 | 512 | PyTorch, channels last, half, graph | 5.500 |  | 2.20 |",
                     "| vgg19 | 512 | PyTorch 2.9, half | 4.000 | 2.000 | 0.50 |",
@@ -60,6 +62,11 @@ class Report(unittest.TestCase):
     def test_what_was_not_measured_is_not_there(self):
         text = self.report(json.dumps(LINES[0]) + "\n")
         self.assertNotIn("##", text)
+
+    def test_a_gpu_that_the_model_does_not_know_has_no_predictions(self):
+        machine = {"machine": {**LINES[0]["machine"], "gpu": {"name": "Some GPU", "driver_version": "580"}}}
+        text = self.report("".join(json.dumps(line) + "\n" for line in [machine, *LINES[1:]]))
+        self.assertIn("| vgg19 | 512 | swag, single | 11.000 |  | 4.40 |", text.splitlines())
 
     def test_a_file_that_is_not_there_is_one_line(self):
         result = subprocess.run([sys.executable, str(TOOL), "/no/such/file"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

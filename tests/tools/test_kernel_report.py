@@ -8,10 +8,12 @@ import importlib.util
 import io
 import json
 import os
+import sys
 import tempfile
 import unittest
 
 REPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "kernel_report.py")
+sys.path.insert(0, os.path.dirname(REPORT))
 spec = importlib.util.spec_from_file_location("kernel_report", REPORT)
 report = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(report)

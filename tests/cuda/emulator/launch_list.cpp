@@ -1,0 +1,394 @@
+// Lists what one evaluation asks of a GPU: every op, every kernel with its grid, what it multiplies and
+// moves. For tools/gpu_model.py, which predicts times from it.
+//
+//   launch_list sm_90 vgg19:512:tf32 resnet50:1024:half > launches.jsonl
+//
+// The program itself runs, on the emulated GPU of that architecture, but in place of the emulator's engine
+// and products stand those below, which write down what was launched and do nothing: so 1024 pixels take
+// seconds, and a prediction follows the code when tiles change. Sums, and so losses, are those of zeros.
+//
+// `half`, which the program does not have yet, is TF32's list with maps of 16 bits and the tilings that
+// choose_tensor_tiling gives them.
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "kernels/conv2d/tensor_plan_cuda.h"
+#include "src/backend/device_plugin.h"
+#include "src/network/graph.h"
+#include "src/run/bench.h"
+#include "src/weights/weights.h"
+#include "tests/emulator/cublas.h"
+#include "tests/emulator/emulator.h"
+#include "tests/emulator/engine.h"
+
+namespace {
+
+using namespace swag;
+using namespace swag::cuda;
+using namespace swag::cuda::conv2d;
+using Json = nlohmann::ordered_json;
+
+constexpr uint64_t kSeed = 7;
+constexpr int kGramChunk = 512, kGramTile = 64;  // of kernels/gram_cuda.cu and gram_tensor_cuda.cu
+
+/// A launch as it was asked for; a product of cuBLAS has sizes in place of a grid.
+struct Asked {
+  std::string kernel;  // without namespaces
+  dim3 grid, block;
+  size_t shared_bytes = 0;
+  int m = 0, n = 0, k = 0, batch = 0, element_bytes = 0;
+
+  int64_t blocks() const { return int64_t{grid.x} * grid.y * grid.z; }
+  bool is(const char* name) const { return kernel.compare(0, std::string(name).size(), name) == 0; }
+};
+
+std::vector<Asked>& asked() {
+  static std::vector<Asked> list;
+  return list;
+}
+
+void ask_product(const char* name, int m, int n, int k, int batch, int element_bytes) {
+  Asked product;
+  product.kernel = name;
+  product.m = m;
+  product.n = n;
+  product.k = k;
+  product.batch = batch;
+  product.element_bytes = element_bytes;
+  asked().push_back(product);
+}
+
+std::string without_namespaces(std::string name) {
+  for (const char* part :
+       {"(anonymous namespace)::", "{anonymous}::", "swag::", "cuda::", "conv2d::", "void "}) {
+    const std::string text = part;
+    for (size_t at = name.find(text); at != std::string::npos; at = name.find(text))
+      name.erase(at, text.size());
+  }
+  return name.substr(0, name.find('('));
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- in place of the emulator's
+
+bool emulator::run_launch(const Launch& launch) {
+  Asked a;
+  a.kernel = without_namespaces(launch.kernel);
+  a.grid = launch.grid;
+  a.block = launch.block;
+  a.shared_bytes = launch.shared_bytes;
+  asked().push_back(a);
+  return true;
+}
+
+cublasStatus_t cublasSgemm(cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n, int k,
+                           const float*, const float*, int, const float*, int, const float*, float*, int) {
+  ask_product("cublasSgemm", m, n, k, 1, 4);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n,
+                                         int k, const float*, const float*, int, long long, const float*, int,
+                                         long long, const float*, float*, int, long long, int batch) {
+  ask_product("cublasSgemmStridedBatched", m, n, k, batch, 4);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasDgemm(cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n, int k,
+                           const double*, const double*, int, const double*, int, const double*, double*,
+                           int) {
+  ask_product("cublasDgemm", m, n, k, 1, 8);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasDgemmBatched(cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n, int k,
+                                  const double*, const double* const[], int, const double* const[], int,
+                                  const double*, double* const[], int, int batch) {
+  ask_product("cublasDgemmBatched", m, n, k, batch, 8);
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+namespace {
+
+// ---------------------------------------------------------------- what a launch costs at least
+
+enum class Unit { kNone, kFloat, kTensor, kBlas };
+const char* const kUnits[] = {"none", "float", "tensor", "blas"};
+
+/// As many blocks with as many multiply-adds each, those with padding too.
+struct Part {
+  int64_t blocks;
+  double multiply_adds;
+};
+
+struct Cost {
+  Unit unit = Unit::kNone;
+  std::vector<Part> parts;
+  double bytes = 0;     // of device memory: operands read once and results written once
+  double l2_bytes = 0;  // that all blocks ask for; 0: no more than `bytes`
+};
+
+/// What an op's text says of its convolution.
+struct Convolution {
+  Conv2dParams params;
+  Conv2dDirection direction = Conv2dDirection::kForward;
+
+  Gemm gemm() const { return gemm_of(params, direction); }
+};
+
+Convolution convolution_of(const OpWork& work) {
+  Convolution c;
+  Conv2dLayer& l = c.params.layer;
+  int out_h = 0, out_w = 0;
+  if (work.op == "gram_backward") {  // ds = S D, a 1x1
+    if (std::sscanf(work.shape.c_str(), "%dx%dx%d", &c.params.h, &c.params.w, &l.c_in) != 3) {
+      throw std::runtime_error("not understood: " + work.name());
+    }
+    l.c_out = l.c_in;
+  } else {
+    if (std::sscanf(work.shape.c_str(), "%dx%dx%d to %dx%dx%d, %dx%d, stride %dx%d, pad %dx%d", &c.params.h,
+                    &c.params.w, &l.c_in, &out_h, &out_w, &l.c_out, &l.kh, &l.kw, &l.stride_h, &l.stride_w,
+                    &l.pad_h, &l.pad_w) != 12) {
+      throw std::runtime_error("not understood: " + work.name());
+    }
+    if (work.op == "conv2d_backward_data") c.direction = Conv2dDirection::kBackwardData;
+  }
+  c.params.x_pitch = l.c_in;
+  c.params.y_pitch = l.c_out;
+  return c;
+}
+
+/// Blocks of m pixels by n channels, `slices(phase)` slices of `columns` columns each, of which every row is
+/// `row_bytes` long.
+template <typename Blocks, typename Slices>
+Cost tiled_cost(const Gemm& g, Unit unit, int m, int n, int splits, int columns, int row_bytes,
+                const Blocks& blocks, const Slices& slices) {
+  Cost cost;
+  cost.unit = unit;
+  for_each_phase(g, [&](const Phase& phase) {
+    const int64_t count = blocks(phase) * splits;
+    const double each = static_cast<double>(slices(phase)) / splits;
+    if (count == 0) return;
+    cost.parts.push_back({count, each * columns * m * n});
+    cost.l2_bytes += static_cast<double>(count) * (each * (m + n) * row_bytes + 4.0 * m * n);
+    if (splits > 1) cost.l2_bytes += static_cast<double>(count) * 4 * m * n;  // read by whoever adds them up
+  });
+  return cost;
+}
+
+Cost tensor_cost(const Gemm& g, const TensorTiling& tiling, int element_bytes) {
+  const TensorTile& tile = tiling.size();
+  const int columns = row_columns(element_bytes);
+  return tiled_cost(
+      g, Unit::kTensor, tile.m, tile.n, tiling.splits, columns, kRowBytes,
+      [&](const Phase& phase) { return pixel_tiles(phase, tile.m) * (g.out / tile.n); },
+      [&](const Phase& phase) { return int64_t{phase.taps()} * g.in / columns; });
+}
+
+Cost gemm_cost(const Gemm& g) {
+  const Tiling t = choose_tiling(g);
+  return tiled_cost(
+      g, Unit::kFloat, t.m, t.n, t.splits, kDepth, 4 * kDepth,
+      [&](const Phase& phase) { return ceil_div(phase.pixels(), t.m) * (g.out_padded / t.n); },
+      [&](const Phase& phase) { return g.slices(phase); });
+}
+
+double product_bytes(const Asked& a) {
+  const double m = a.m, n = a.n, k = a.k;
+  return (m * k + k * n + m * n) * a.element_bytes * a.batch;
+}
+
+/// Of any launch of an op but a convolution's on tensor cores. What the op moves is its first launch's,
+/// unless it is known better; the others' are in the second-level cache, or next to nothing.
+Cost cost_of(const Asked& a, const OpWork& work, bool is_first) {
+  Cost cost;
+  const auto map_of = [&] { return convolution_of({"gram_backward", work.shape, 0, 0}).params; };
+  if (a.batch > 0) {
+    cost.unit = Unit::kBlas;
+    cost.bytes = product_bytes(a);
+  } else if (a.is("conv2d_gemm_kernel")) {
+    const Gemm g = convolution_of(work).gemm();
+    cost = gemm_cost(g);
+    cost.bytes = work.bytes;
+  } else if (a.is("conv2d_forward_image_kernel") || a.is("conv2d_backward_image_kernel")) {
+    cost.unit = Unit::kFloat;
+    cost.bytes = work.bytes;
+    const double products = work.flops / 2 / static_cast<double>(a.blocks());
+    cost.parts.push_back({a.blocks(), products});
+  } else if (a.is("conv2d_add_splits_kernel")) {
+    cost.bytes = static_cast<double>(gemm_workspace_bytes(convolution_of(work).gemm()));
+  } else if (a.is("gram_tensor_kernel")) {
+    const Conv2dParams map = map_of();
+    const double positions = static_cast<double>(map.h) * map.w / a.grid.y;
+    cost.unit = Unit::kTensor;
+    cost.parts.push_back({a.blocks(), positions * kGramTile * kGramTile});
+    cost.bytes = work.bytes;
+    cost.l2_bytes = static_cast<double>(a.blocks()) * positions * 2 * kGramTile * 4;
+  } else if (a.is("centre_kernel")) {  // reads S, writes a copy
+    cost.bytes =
+        8.0 * std::min<double>(kGramChunk * a.grid.y, 1.0 * map_of().h * map_of().w) * map_of().layer.c_in;
+  } else if (a.is("add_products_kernel") || a.is("store_gram_kernel") || a.is("add_gram_splits_kernel")) {
+    const double d = map_of().layer.c_in, slices = a.is("add_products_kernel") ? a.grid.y : 1;
+    cost.bytes = 8 * d * d * slices;
+  } else if (a.is("tensor_pack_kernel")) {
+    const double d = map_of().layer.c_in;
+    cost.bytes = 8 * d * d;
+  } else if (is_first) {
+    cost.bytes = work.bytes;
+  }
+  return cost;
+}
+
+// ---------------------------------------------------------------- listing
+
+struct Subject {
+  std::string network;
+  int size = 0;
+  std::string precision;
+
+  bool half() const { return precision == "half"; }
+};
+
+Json json_of(const Asked& a, const Cost& cost) {
+  Json json = {{"kernel", a.kernel}, {"unit", kUnits[static_cast<int>(cost.unit)]}};
+  if (a.batch > 0) {
+    json["product"] = {a.m, a.n, a.k, a.batch};
+  } else {
+    json["grid"] = {a.grid.x, a.grid.y, a.grid.z};
+    json["threads"] = a.block.x * a.block.y * a.block.z;
+    json["shared"] = a.shared_bytes;
+  }
+  if (!cost.parts.empty()) {
+    Json parts = Json::array();
+    for (const Part& part : cost.parts) parts.push_back({part.blocks, part.multiply_adds});
+    json["parts"] = parts;
+  }
+  json["bytes"] = cost.bytes;
+  if (cost.l2_bytes > 0) json["l2_bytes"] = cost.l2_bytes;
+  return json;
+}
+
+/// The plan of a launch on tensor cores, and for 16 bits the launch itself. Throws where plan and launch
+/// differ.
+Cost planned(Asked& a, const OpWork& work, const TensorUnits& units, bool half) {
+  const Gemm g = convolution_of(work).gemm();
+  const auto grid_of = [&](const TensorTiling& tiling) {
+    const int phases = std::min(g.phases(), kPhasesPerLaunch);
+    return dim3(static_cast<unsigned>(launched_tiles(g, tiling.size()) / phases),
+                static_cast<unsigned>(tiling.splits), static_cast<unsigned>(phases));
+  };
+  TensorTiling tiling = choose_tensor_tiling(g, sizeof(float), units);
+  const dim3 grid = grid_of(tiling);
+  if (grid.x != a.grid.x || grid.y != a.grid.y || grid.z != a.grid.z) {
+    throw std::runtime_error(work.name() + ": launched otherwise than planned");
+  }
+  if (half) {
+    tiling = choose_tensor_tiling(g, 2, units);
+    a.kernel = "conv2d_tensor_kernel<" + std::to_string(tiling.tile) + ">";
+    a.grid = grid_of(tiling);
+    a.block = dim3(static_cast<unsigned>(tiling.size().threads()));
+    a.shared_bytes = static_cast<size_t>(tiling.size().shared_bytes());
+  }
+  Cost cost = tensor_cost(g, tiling, half ? 2 : 4);
+  cost.bytes = work.bytes;
+  return cost;
+}
+
+/// Whether an op's operands are maps, of 16 bits then. What is counted with them, masks and positions, is
+/// small.
+bool moves_maps(const OpWork& work) {
+  const bool matrix = work.op == "gram_difference";
+  return !matrix && work.op.find("lbfgs") != 0 && work.op.find("total_variation") != 0;
+}
+
+class Lister {
+ public:
+  explicit Lister(const std::string& architecture) : architecture_(architecture) {
+    emulator::Options options;
+    options.architecture = architecture;
+    options.device_bytes = size_t{64} << 30;  // of which only what is written becomes memory
+    emulator::configure(options);
+    const emulator::Architecture& a = *emulator::find_architecture(architecture);
+    units_.processors = a.multiprocessors;
+    units_.shared_bytes = static_cast<int>(a.shared_per_block_optin);
+    units_.processor_shared_bytes = static_cast<int>(a.shared_per_multiprocessor);
+    backend_ = swag_cuda_plugin()->make_backend(0);
+  }
+
+  void list(const Subject& subject) {
+    Model model;
+    model.graph = make_network(subject.network);
+    model.weights = splitmix_weights(model.graph, kSeed);
+    StylizeOptions options;
+    options.precision = parse_precision(subject.half() ? "tf32" : subject.precision);
+    options.history = 1;
+    options.objective.style_loss = StyleLossKind::kGram;
+    bench_ops(*backend_, model, options, subject.size, 1, [&](const OpWork& work, bool begins) {
+      if (begins) {
+        asked().clear();
+        emulator::take_calls();
+      } else if (work.op.find("lbfgs") != 0) {  // the optimiser's: no part of an evaluation
+        print(subject, work);
+      }
+    });
+  }
+
+ private:
+  void print(const Subject& subject, const OpWork& work) {
+    const emulator::CallCounts calls = emulator::take_calls();
+    Json launches = Json::array();
+    for (Asked& a : asked()) {
+      const bool convolves = a.is("conv2d_tensor_kernel");
+      Cost cost = convolves ? planned(a, work, units_, subject.half()) : cost_of(a, work, launches.empty());
+      if (subject.half() && moves_maps(work)) {
+        cost.bytes /= 2;
+        if (!convolves) cost.l2_bytes /= 2;
+      }
+      launches.push_back(json_of(a, cost));
+    }
+    for (uint64_t i = 0; i < calls.fills + calls.within_device; ++i) {
+      launches.push_back(
+          {{"kernel", calls.fills > 0 ? "memset" : "memcpy"}, {"unit", "none"}, {"bytes", work.bytes}});
+    }
+    const Json line = {
+        {"network", subject.network},    {"size", subject.size}, {"precision", subject.precision},
+        {"architecture", architecture_}, {"op", work.op},        {"shape", work.shape},
+        {"launches", launches}};
+    std::printf("%s\n", line.dump().c_str());
+  }
+
+  std::string architecture_;
+  TensorUnits units_;
+  std::unique_ptr<Backend> backend_;
+};
+
+Subject subject_of(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  for (std::string word; std::getline(stream, word, ':');) words.push_back(word);
+  if (words.size() != 3 || std::atoi(words[1].c_str()) < 1) {
+    throw std::runtime_error(text + ": expected NETWORK:SIZE:PRECISION");
+  }
+  return {words[0], std::atoi(words[1].c_str()), words[2]};
+}
+
+int run(int argc, char** argv) {
+  if (argc < 3) throw std::runtime_error("expected ARCHITECTURE NETWORK:SIZE:PRECISION ...");
+  Lister lister(argv[1]);
+  for (int i = 2; i < argc; ++i) lister.list(subject_of(argv[i]));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "launch_list: %s\n", error.what());
+    return 1;
+  }
+}
