@@ -93,7 +93,7 @@ void plain_run(const GemmArguments& arguments, const Gemm& gemm, DType operand, 
     int64_t pixels = 0;
     for (int i = 0; i < phases; ++i) pixels = std::max(pixels, g.phase[i].pixels());
     const int64_t blocks = ceil_div(pixels * mask_words(g.output.channels), kPlainThreads / 32);
-    with_operand(operand, [&](auto zero) {
+    with_stored(operand, [&](auto zero) {
       launch(conv2d_plain_kernel<decltype(zero)>,
              dim3(static_cast<unsigned>(blocks), 1, static_cast<unsigned>(phases)), dim3(kPlainThreads), 0,
              stream, g);
@@ -206,9 +206,11 @@ int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direc
   }
   const conv2d::Gemm gemm = conv2d::gemm_of(params, direction);
   const DType operand = direction == Conv2dDirection::kForward ? params.x_type : params.y_type;
-  return params.algorithm == Conv2dAlgorithm::kTensorCores
-             ? conv2d::tensor_workspace_bytes(gemm, static_cast<int>(size_of(operand)), units)
-             : conv2d::gemm_workspace_bytes(gemm);
+  if (params.algorithm == Conv2dAlgorithm::kTensorCores) {
+    return conv2d::tensor_workspace_bytes(gemm, static_cast<int>(size_of(operand)), units);
+  }
+  return conv2d::gemm_workspace_bytes(gemm,
+                                      direction == Conv2dDirection::kForward ? params.y_type : params.x_type);
 }
 
 void conv2d_forward(void* y, const void* x, const void* packed, const Conv2dForwardEpilogue<void>& epilogue,

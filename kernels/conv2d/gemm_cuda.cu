@@ -118,7 +118,7 @@ __device__ __forceinline__ void write_tile(const GemmArguments& g, const Phase& 
                                            int first_channel, const Place& place, const float (&sum)[8][8]) {
   const Output& o = g.output;
   const int words = (o.channels + 31) / 32, channel = first_channel + place.first_n, word = channel / 32;
-  const bool split = g.splits > 1;
+  const bool split = g.second_pass;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int own = map_pixel(g, phase, first_pixel + half * (kTileM / 2) + place.first_m + place.n);
@@ -139,7 +139,7 @@ __device__ __forceinline__ void write_tile(const GemmArguments& g, const Phase& 
         store4(to, make_float4(s[0], s[1], s[2], s[3]));
         store4(to + 16, make_float4(s[4], s[5], s[6], s[7]));
       } else if (pixel >= 0) {
-        positive = write_eight(o, pixel, channel, place.n, s, bits);
+        positive = write_eight<float>(o, pixel, channel, place.n, s, bits);
       }
       if (o.mask_out == nullptr || split) continue;
       positive = join_word(positive);
@@ -229,6 +229,7 @@ constexpr int kReduceThreads = 256;
 
 /// Thread: four channels of one pixel, from all splits. Grid: (pixels * out_padded / 4 / 256) x 256. No
 /// shared memory. Bound by the bytes of the partial sums, which the second-level cache mostly holds.
+template <typename Y>
 __global__ void __launch_bounds__(kReduceThreads)
     conv2d_add_splits_kernel(const __grid_constant__ GemmArguments g) {
   const Output& o = g.output;
@@ -249,7 +250,7 @@ __global__ void __launch_bounds__(kReduceThreads)
       sum = make_float4(sum.x + part.x, sum.y + part.y, sum.z + part.z, sum.w + part.w);
     }
     const uint32_t kept = o.mask_in != nullptr ? o.mask_in[mask_at] : kWarp;
-    signs = write_four(o, pixel, channel, sum, kept >> shift) << shift;
+    signs = write_four<Y>(o, pixel, channel, sum, kept >> shift) << shift;
   }
   if (o.mask_out == nullptr) return;
   for (int step = 1; step < 8; step *= 2) signs |= __shfl_xor_sync(kWarp, signs, step);
@@ -265,8 +266,11 @@ void launch_tiles(const GemmArguments& g, int phases, Stream stream) {
   const int64_t tiles = ceil_div(pixels, kTileM) * (g.out_padded / kTileN);
   const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(g.splits),
                   static_cast<unsigned>(phases));
-  const bool vectors = g.in % 4 == 0 && g.x_pitch % 4 == 0 && is_aligned(g.x);
-  launch(vectors ? conv2d_gemm_kernel<T, kTileM, kTileN, true> : conv2d_gemm_kernel<T, kTileM, kTileN, false>,
+  // What is stored in 16 bits seldom comes here, and is read one by one.
+  constexpr bool kCanVectors = std::is_same_v<T, float>;
+  const bool vectors = kCanVectors && g.in % 4 == 0 && g.x_pitch % 4 == 0 && is_aligned(g.x);
+  launch(vectors ? conv2d_gemm_kernel<T, kTileM, kTileN, kCanVectors>
+                 : conv2d_gemm_kernel<T, kTileM, kTileN, false>,
          grid, dim3(kTileM * kTileN / 64), 0, stream, g);
 }
 
@@ -275,8 +279,9 @@ void launch_tiles(const GemmArguments& g, int phases, Stream stream) {
 void gemm_run(GemmArguments arguments, const Gemm& gemm, DType operand, Stream stream) {
   const Tiling tiling = choose_tiling(gemm);
   arguments.splits = tiling.splits;
+  arguments.second_pass = gemm_has_second_pass(tiling, arguments.output.type);
   for_each_launch(arguments, gemm, [&](const GemmArguments& g, int phases) {
-    with_operand(operand, [&](auto zero) {
+    with_stored(operand, [&](auto zero) {
       using T = decltype(zero);
       if (tiling.n == kNarrowTile) {
         launch_tiles<T, 128, kNarrowTile>(g, phases, stream);
@@ -287,10 +292,12 @@ void gemm_run(GemmArguments arguments, const Gemm& gemm, DType operand, Stream s
       }
     });
   });
-  if (arguments.splits == 1) return;
+  if (!arguments.second_pass) return;
   const int64_t blocks = ceil_div(arguments.y_pixels * arguments.out_padded / 4, kReduceThreads);
-  launch(conv2d_add_splits_kernel, dim3(static_cast<unsigned>(blocks)), dim3(kReduceThreads), 0, stream,
-         arguments);
+  with_stored(arguments.output.type, [&](auto zero) {
+    launch(conv2d_add_splits_kernel<decltype(zero)>, dim3(static_cast<unsigned>(blocks)),
+           dim3(kReduceThreads), 0, stream, arguments);
+  });
 }
 
 }  // namespace swag::cuda::conv2d

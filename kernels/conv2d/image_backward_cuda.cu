@@ -168,7 +168,7 @@ __global__ void __launch_bounds__(kThreads, kC == 4 ? 3 : 4)
       const int plane = i * plan.cols.stride + tile_x % plan.cols.stride;
       const float sum = dx[plane * plan.dx_plane + tile_x / plan.cols.stride * kC + c];
       const bool kept = o.mask_in == nullptr || (o.mask_in[pixel] >> c & 1u);
-      write_some<1>(o, at, c, &sum, kept ? 1u : 0u);
+      write_some<1>(static_cast<float*>(o.y), o, at, c, &sum, kept ? 1u : 0u);
     }
   }
 }
@@ -240,12 +240,13 @@ void image_backward_data(const Output& output, const void* dy, const float* pack
   g.col_tiles = static_cast<int>(ceil_div(g.w, g.plan.dx_cols));
   const int64_t blocks = ceil_div(g.h, g.plan.dx_rows) * g.col_tiles;
   with_image_channels(params.layer.c_in, [&](auto channels) {
-    with_operand(params.y_type, [&](auto zero) {
-      constexpr auto kernel = conv2d_backward_image_kernel<decltype(channels)::value, decltype(zero)>;
+    const auto run = [&](auto stored) {
+      constexpr auto kernel = conv2d_backward_image_kernel<decltype(channels)::value, decltype(stored)>;
       const size_t shared = static_cast<size_t>(g.plan.shared_bytes());
       allow_shared(kernel, shared);
       launch(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared, stream, g);
-    });
+    };
+    params.y_type == DType::kBFloat16 ? run(BFloat16{}) : run(float{});
   });
 }
 

@@ -51,7 +51,7 @@ __device__ __forceinline__ void load_weights(float* weight, const float* from, i
 /// Grid: (tiles of pixels x tiles of channels) x 128. Shared memory: the patch and the weights of one row of
 ///   taps, 4.6 KiB for a 3x3, 15.8 KiB for a 7x7 with stride 2.
 /// Bound by writing y (3x3) or by arithmetic (7x7).
-template <int kC, int kStride>
+template <int kC, int kStride, typename Y>
 __global__ void __launch_bounds__(kThreads, 4)
     conv2d_forward_image_kernel(const __grid_constant__ ImageArguments g) {
   const ForwardImagePlan& plan = g.plan;
@@ -100,7 +100,7 @@ __global__ void __launch_bounds__(kThreads, 4)
       const int col = tile_col + q * 8 + m;
       const int64_t pixel = static_cast<int64_t>(row) * g.y_w + col;
       uint32_t positive = 0;
-      if (row < g.y_h && col < g.y_w) positive = write_eight(o, pixel, channel, n, sum[r * 4 + q], kWarp);
+      if (row < g.y_h && col < g.y_w) positive = write_eight<Y>(o, pixel, channel, n, sum[r * 4 + q], kWarp);
       if (o.mask_out == nullptr) continue;
       positive = join_word(positive);
       if (q == n) signs = positive;
@@ -135,9 +135,14 @@ void image_forward(const Output& output, const float* x, const float* packed, co
   const int64_t blocks = ceil_div(g.y_h, kForwardRows) * g.col_tiles * (g.out_padded / kWideTile);
   with_image_channels(params.layer.c_in, [&](auto channels) {
     constexpr int kC = decltype(channels)::value;
-    launch(g.layer.stride_h == 1 ? conv2d_forward_image_kernel<kC, 1> : conv2d_forward_image_kernel<kC, 2>,
-           dim3(static_cast<unsigned>(blocks)), dim3(kThreads), static_cast<size_t>(g.plan.shared_bytes),
-           stream, g);
+    const auto run = [&](auto stored) {
+      using Y = decltype(stored);
+      launch(g.layer.stride_h == 1 ? conv2d_forward_image_kernel<kC, 1, Y>
+                                   : conv2d_forward_image_kernel<kC, 2, Y>,
+             dim3(static_cast<unsigned>(blocks)), dim3(kThreads), static_cast<size_t>(g.plan.shared_bytes),
+             stream, g);
+    };
+    output.type == DType::kFloat16 ? run(Float16{}) : run(float{});
   });
 }
 

@@ -33,35 +33,52 @@ __device__ __forceinline__ float finish(float value, float bias, float addend, c
   return kept ? value : 0;
 }
 
-/// Writes kWidth channels of a pixel from `channel` on, which exist. `kept`: their bits of mask_in. Returns
-/// their bits of mask_out.
-template <int kWidth>
-__device__ __forceinline__ uint32_t write_some(const Output& o, int64_t at, int channel, const float* sum,
-                                               uint32_t kept) {
+/// Writes kWidth channels of a pixel from `channel` on, which exist, into a map of Y's. `kept`: their bits of
+/// mask_in. Returns their bits of mask_out.
+template <int kWidth, typename Y>
+__device__ __forceinline__ uint32_t write_some(Y* y, const Output& o, int64_t at, int channel,
+                                               const float* sum, uint32_t kept) {
   Floats<kWidth> v = {}, bias = {}, addend = {};
   if (o.bias != nullptr) bias = load<kWidth>(o.bias + channel);
-  if (o.addend != nullptr) addend = load_as<kWidth>(o.type, o.addend, at);
+  if (o.addend != nullptr) addend = load<kWidth>(static_cast<const Y*>(o.addend) + at);
   uint32_t signs = 0;
 #pragma unroll
   for (int j = 0; j < kWidth; ++j) {
     v.at[j] = finish(sum[j], bias.at[j], addend.at[j], o, kept >> j & 1u);
     signs |= v.at[j] > 0 ? 1u << j : 0u;
   }
-  store_as(o.type, o.y, at, v);
+  if (sizeof(Y) == 4 && o.type == DType::kTf32) {
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) v.at[j] = rounded_to_tf32(v.at[j]);
+  }
+  store(y + at, v);
   return signs;
 }
 
-/// Writes channels channel to channel + 3 of a pixel, those that exist. `kept`: their four bits of mask_in.
-/// Returns the four bits of mask_out.
+/// The same where the type is known when it runs. For loops that are not unrolled: it is much code.
+template <int kWidth>
+__device__ __forceinline__ uint32_t write_some(const Output& o, int64_t at, int channel, const float* sum,
+                                               uint32_t kept) {
+  switch (o.type) {
+    case DType::kFloat16: return write_some<kWidth>(static_cast<Float16*>(o.y), o, at, channel, sum, kept);
+    case DType::kBFloat16: return write_some<kWidth>(static_cast<BFloat16*>(o.y), o, at, channel, sum, kept);
+    default: return write_some<kWidth>(static_cast<float*>(o.y), o, at, channel, sum, kept);
+  }
+}
+
+/// Writes channels channel to channel + 3 of a pixel, those that exist, into a map of Y's: float stands for
+/// TF32 too. `kept`: their four bits of mask_in. Returns the four bits of mask_out.
+template <typename Y>
 __device__ __forceinline__ uint32_t write_four(const Output& o, int64_t pixel, int channel, float4 four,
                                                uint32_t kept) {
+  Y* const y = static_cast<Y*>(o.y);
   const int64_t at = pixel * o.pitch + channel;
   const float sum[4] = {four.x, four.y, four.z, four.w};
-  if (o.vectors) return channel < o.channels ? write_some<4>(o, at, channel, sum, kept) : 0;
+  if (o.vectors) return channel < o.channels ? write_some<4>(y, o, at, channel, sum, kept) : 0;
   uint32_t signs = 0;
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
-    if (channel + j < o.channels) signs |= write_some<1>(o, at + j, channel + j, sum + j, kept >> j) << j;
+    if (channel + j < o.channels) signs |= write_some<1>(y, o, at + j, channel + j, sum + j, kept >> j) << j;
   }
   return signs;
 }
@@ -83,6 +100,7 @@ __device__ __forceinline__ int lane_of(int m, int n) { return n % 2 + m * 2 + n 
 
 /// Writes the lane's eight channels of a pixel; `channel` is its first. `kept`: the word of mask_in. Returns
 /// its eight bits of the word of mask_out.
+template <typename Y>
 __device__ __forceinline__ uint32_t write_eight(const Output& o, int64_t pixel, int channel, int n,
                                                 const float (&sum)[8], uint32_t kept) {
   uint32_t signs = 0;
@@ -90,7 +108,7 @@ __device__ __forceinline__ uint32_t write_eight(const Output& o, int64_t pixel, 
   for (int part = 0; part < 2; ++part) {
     const float* s = &sum[part * 4];
     const int shift = part * 16 + n * 4;
-    signs |= write_four(o, pixel, channel + part * 16, make_float4(s[0], s[1], s[2], s[3]), kept >> shift)
+    signs |= write_four<Y>(o, pixel, channel + part * 16, make_float4(s[0], s[1], s[2], s[3]), kept >> shift)
              << shift;
   }
   return signs;
@@ -131,6 +149,7 @@ struct GemmArguments {
   int64_t x_pitch = 0;
   int in = 0, in_padded = 0, out_padded = 0;
   int splits = 1;
+  bool second_pass = false;  // of the GEMM: sums go to `partial`
   Phase phase[kPhasesPerLaunch];
 };
 
@@ -170,9 +189,9 @@ __device__ __forceinline__ float weight_of(const float* weight, const PackArgume
   return factor * weight[((c_out * l.kh + i) * l.kw + j) * l.c_in + c_in];
 }
 
-/// call(T{}) with the type that a map is read as: float, Float16 or BFloat16.
+/// call(T{}) with the type that a map is read or written as: float, Float16 or BFloat16.
 template <typename Call>
-void with_operand(DType type, const Call& call) {
+void with_stored(DType type, const Call& call) {
   switch (type) {
     case DType::kFloat16: return call(Float16{});
     case DType::kBFloat16: return call(BFloat16{});

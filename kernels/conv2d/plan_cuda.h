@@ -160,10 +160,15 @@ inline Tiling choose_tiling(const Gemm& g) {
   return t;
 }
 
+/// Whether another pass writes the map: it adds up split sums, and it knows types of 16 bits.
+inline bool gemm_has_second_pass(const Tiling& tiling, DType written) {
+  return tiling.splits > 1 || size_of(written) == 2;
+}
+
 /// Partial sums are (split, pixel of the map, padded channel).
-inline int64_t gemm_workspace_bytes(const Gemm& g) {
+inline int64_t gemm_workspace_bytes(const Gemm& g, DType written) {
   const Tiling t = choose_tiling(g);
-  if (t.splits == 1) return 0;
+  if (!gemm_has_second_pass(t, written)) return 0;
   return int64_t{t.splits} * g.y_h * g.y_w * g.out_padded * static_cast<int64_t>(sizeof(float));
 }
 

@@ -151,7 +151,7 @@ __device__ __forceinline__ void write_rows(const GemmArguments& g, const Phase& 
   __syncwarp();
   const int own = lane / kFours, four = lane % kFours, shift = four % 8 * 4;
   channel += four * 4;
-#pragma unroll
+#pragma unroll 1
   for (int part = 0; part < 16; part += kRowsAtOnce) {
     const int col = first_col + part + own;
     const bool exists = row < phase.rows.count && col < phase.cols.count;
@@ -161,8 +161,9 @@ __device__ __forceinline__ void write_rows(const GemmArguments& g, const Phase& 
     uint32_t signs = 0;
     if (exists) {
       const uint32_t kept = o.mask_in != nullptr ? o.mask_in[word] : kWarp;
-      signs = write_four(o, pixel, channel, load4(corner + (part + own) * kStride + four * 4), kept >> shift)
-              << shift;
+      const float4 four_sums = load4(corner + (part + own) * kStride + four * 4);
+      const float sums[4] = {four_sums.x, four_sums.y, four_sums.z, four_sums.w};
+      signs = write_some<4>(o, pixel * o.pitch + channel, channel, sums, kept >> shift) << shift;
     }
     if (o.mask_out == nullptr) continue;
 #pragma unroll

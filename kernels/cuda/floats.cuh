@@ -182,25 +182,4 @@ __device__ __forceinline__ void store_some(T* to, int64_t i, int64_t count, cons
   }
 }
 
-// ---------------------------------------------------------------- of a type that is known when it runs
-
-template <int kWidth>
-__device__ __forceinline__ Floats<kWidth> load_as(DType type, const void* map, int64_t at) {
-  switch (type) {
-    case DType::kFloat16: return load<kWidth>(static_cast<const Float16*>(map) + at);
-    case DType::kBFloat16: return load<kWidth>(static_cast<const BFloat16*>(map) + at);
-    default: return load<kWidth>(static_cast<const float*>(map) + at);
-  }
-}
-
-template <int kWidth>
-__device__ __forceinline__ void store_as(DType type, void* map, int64_t at, const Floats<kWidth>& v) {
-  switch (type) {
-    case DType::kTf32: return store(static_cast<Tf32*>(map) + at, v);
-    case DType::kFloat16: return store(static_cast<Float16*>(map) + at, v);
-    case DType::kBFloat16: return store(static_cast<BFloat16*>(map) + at, v);
-    default: return store(static_cast<float*>(map) + at, v);
-  }
-}
-
 }  // namespace swag::cuda

@@ -219,7 +219,7 @@ Cost cost_of(const Asked& a, const OpWork& work, bool is_first) {
     const double products = work.flops / 2 / static_cast<double>(a.blocks());
     cost.parts.push_back({a.blocks(), products});
   } else if (a.is("conv2d_add_splits_kernel")) {
-    cost.bytes = static_cast<double>(gemm_workspace_bytes(convolution_of(work).gemm()));
+    cost.bytes = static_cast<double>(gemm_workspace_bytes(convolution_of(work).gemm(), DType::kFloat32));
   } else if (a.is("gram_tensor_kernel")) {
     const Conv2dParams map = map_of();
     const double positions = static_cast<double>(map.h) * map.w / a.grid.y;
