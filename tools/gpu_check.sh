@@ -91,7 +91,7 @@ for root in getattr(util.find_spec("nvidia"), "submodule_search_locations", []):
 
 # ---------------------------------------------------------------- the parts: every line of JSON that one prints is a figure
 
-modes="single tf32"  # precisions
+modes="single tf32 half"  # precisions
 in_modes() {
   local mode status=0
   for mode in $modes; do "$@" "$mode" || status=1; done

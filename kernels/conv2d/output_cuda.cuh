@@ -73,12 +73,15 @@ __device__ __forceinline__ uint32_t write_four(const Output& o, int64_t pixel, i
                                                uint32_t kept) {
   Y* const y = static_cast<Y*>(o.y);
   const int64_t at = pixel * o.pitch + channel;
-  const float sum[4] = {four.x, four.y, four.z, four.w};
-  if (o.vectors) return channel < o.channels ? write_some<4>(y, o, at, channel, sum, kept) : 0;
+  if (o.vectors) {
+    const float sum[4] = {four.x, four.y, four.z, four.w};
+    return channel < o.channels ? write_some<4>(y, o, at, channel, sum, kept) : 0;
+  }
   uint32_t signs = 0;
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    if (channel + j < o.channels) signs |= write_some<1>(y, o, at + j, channel + j, sum + j, kept >> j) << j;
+#pragma unroll 1  // seldom taken, and much code: kernels have it for each of their outputs
+  for (int j = 0; j < 4 && channel + j < o.channels; ++j) {
+    const float sum = j == 0 ? four.x : j == 1 ? four.y : j == 2 ? four.z : four.w;
+    signs |= write_some<1>(y, o, at + j, channel + j, &sum, kept >> j) << j;
   }
   return signs;
 }

@@ -69,9 +69,11 @@ TEST_CASE(
   const auto cpu = make_cpu_backend(1);
   CHECK(precision_on(*cpu, Precision::kAuto) == Precision::kSingle);
   CHECK(precision_on(*cpu, Precision::kTf32) == Precision::kSingle);
+  CHECK(precision_on(*cpu, Precision::kHalf) == Precision::kSingle);
   CHECK(precision_on(*cpu, Precision::kDouble) == Precision::kDouble);
   CHECK(precision_note(*cpu, Precision::kAuto).empty());
   CHECK(precision_note(*cpu, Precision::kTf32).find("--precision tf32") == 0);
+  CHECK(precision_note(*cpu, Precision::kHalf).find("--precision half") == 0);
 }
 
 TEST_CASE("a range knows whether its ends belong to it") {

@@ -128,7 +128,7 @@ class GpuCheck(unittest.TestCase):
         self.check("--emulator", "agreement")
         self.assertEqual(self.figures("agreement")[0],
                          {"part": "agreement", "network": "vgg19", "precision": "single", "cpu": 100, "device": 102, "ratio": 1.02})
-        self.assertEqual([line["precision"] for line in self.figures("agreement")], ["single", "tf32"] * 2)
+        self.assertEqual([line["precision"] for line in self.figures("agreement")], ["single", "tf32", "half"] * 2)
         self.script("build/emulator/swag", losses % 96)
         self.check("--emulator", "agreement", status=1)
         self.script("build/emulator/swag", losses % "NaN")
