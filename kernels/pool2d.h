@@ -2,13 +2,17 @@
 // override).
 //
 // Max: padding never wins; of equal values the first in scan order (row, then column) is the maximum; NaN
-// wins. Its position is one byte, row * kw + col in the unclipped window, at output pixel * c + channel.
+// wins. Its position is one byte, row * kw + col in the unclipped window, at output pixel * c + channel; or,
+// of what is behind a ReLU, kNoPosition where the maximum is not positive: the ReLU lets no gradient through
+// there, and with this needs no mask of its own.
 #pragma once
 #include <cstdint>
 
 #include "kernels/stream.h"
 
 namespace swag {
+
+constexpr uint8_t kNoPosition = 0xff;
 
 struct Pool2dParams {
   int h = 0, w = 0, c = 0;
@@ -17,6 +21,7 @@ struct Pool2dParams {
   int pad_h = 0, pad_w = 0;
   bool ceil_mode = false;  // torch's: the last window may stick out, but must start inside map or padding
   bool count_include_pad = true;  // average only
+  bool behind_relu = false;       // max only, forward; for windows of at most 255
   int64_t x_pitch = 0, y_pitch = 0;
 
   int h_out() const { return extent(h, kh, stride_h, pad_h); }

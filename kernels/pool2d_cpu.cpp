@@ -62,7 +62,9 @@ void max_window(T* __restrict y, uint8_t* __restrict position, const T* __restri
     }
   }
   if (position) {
-    for (int k = 0; k < channels; ++k) position[k] = static_cast<uint8_t>(where[k]);
+    for (int k = 0; k < channels; ++k) {
+      position[k] = params.behind_relu && !(y[k] > 0) ? kNoPosition : static_cast<uint8_t>(where[k]);
+    }
   }
 }
 

@@ -90,6 +90,10 @@ __global__ void __launch_bounds__(kElementThreads, kBlocksPerProcessor)
     }
     const int64_t pixel = int64_t{out_row} * w_out + out_col;
     store(y + pixel * params.y_pitch + channel, best);
+    if (params.behind_relu) {
+#pragma unroll
+      for (int k = 0; k < kWidth; ++k) where[k] = best.at[k] > 0 ? where[k] : kNoPosition;
+    }
     if (position != nullptr) store_positions(position + pixel * params.c + channel, where);
   });
 }

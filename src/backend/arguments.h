@@ -41,7 +41,7 @@ inline bool fits(const Tensor& y, const Tensor& x, const Pool2dParams& params) {
   return same_arithmetic(x, y) && x.shape == Shape{params.h, params.w, params.c} &&
          x.pitch == params.x_pitch && y.shape == Shape{params.h_out(), params.w_out(), params.c} &&
          y.pitch == params.y_pitch && 2 * params.pad_h <= params.kh && 2 * params.pad_w <= params.kw &&
-         params.kh * params.kw <= 256;
+         params.kh * params.kw <= (params.behind_relu ? kNoPosition : 256);
 }
 
 inline ReluParams relu_params(const Tensor& x, const Tensor& y) {

@@ -96,9 +96,12 @@ void Executor::run_forward(int index) {
     case Op::kRelu: backend.relu_forward(y, mask, x); break;
     case Op::kAdd: backend.add_forward(y, x, value(step.other)); break;
     case Op::kConcat: run_concat(step); break;
-    case Op::kMaxPool:
-      backend.max_pool2d_forward(y, position, x, with_pitches(pool_params(node, x.shape), x, y));
+    case Op::kMaxPool: {
+      Pool2dParams params = with_pitches(pool_params(node, x.shape), x, y);
+      params.behind_relu = schedule_.behind_relu[step.y];
+      backend.max_pool2d_forward(y, position, x, params);
       break;
+    }
     case Op::kAvgPool:
       backend.avg_pool2d_forward(y, x, with_pitches(pool_params(node, x.shape), x, y));
       break;

@@ -23,6 +23,7 @@ class Scheduler {
 
  private:
   void find_parts();
+  void find_pools_behind_relus();
   void plan_forward(bool with_backward);
   void plan_value(int node, int time);
   void plan_backward();
@@ -42,6 +43,7 @@ class Scheduler {
   std::vector<int> first_reader_;  // the first step that reads it, or -1
   std::vector<Part> parts_;
   std::vector<bool> seeded_, masked_;
+  std::vector<bool> absorbed_;  // ReLUs whose signs are a max-pool's positions
 };
 
 Scheduler::Scheduler(const PreparedNetwork& network, int h, int w, const std::vector<int>& taps,
@@ -60,6 +62,7 @@ Scheduler::Scheduler(const PreparedNetwork& network, int h, int w, const std::ve
     for (const int operand : operands_of(network, steps[i])) first_reader_[operand] = i;
   }
   find_parts();
+  find_pools_behind_relus();
   plan_forward(with_backward);
   if (with_backward) plan_backward();
 }
@@ -77,6 +80,25 @@ void Scheduler::find_parts() {
     for_each_part(network_, made_.shapes, step, [&](int node, int64_t channel) {
       if (!apart[node] && parts_[node].whole < 0) parts_[node] = {step.y, channel};
     });
+  }
+}
+
+/// Where nobody but a max-pool reads a ReLU's output, its gradient comes from that pool alone.
+void Scheduler::find_pools_behind_relus() {
+  const std::vector<Step>& steps = network_.steps();
+  std::vector<int> readers(made_.shapes.size(), 0);
+  std::vector<bool> relus(made_.shapes.size(), false);
+  for (const Step& step : steps) {
+    for (const int operand : operands_of(network_, step)) ++readers[operand];
+    relus[step.y] = step.relu;
+  }
+  made_.behind_relu.assign(made_.shapes.size(), false);
+  absorbed_ = made_.behind_relu;
+  for (const Step& step : steps) {
+    const bool alone = relus[step.x] && readers[step.x] == 1 && made_.tap_index[step.x] < 0;
+    const int kernel = network_.graph().nodes[step.y].pool.kernel;
+    if (step.op != Op::kMaxPool || !alone || kernel * kernel > kNoPosition) continue;
+    made_.behind_relu[step.y] = absorbed_[step.x] = true;
   }
 }
 
@@ -110,7 +132,8 @@ void Scheduler::plan_forward(bool with_backward) {
       }
     }
     if (!with_backward) continue;
-    if (step.relu) made_.masks[step.y] = plan_.add(shape.pixels() * mask_words(shape.c) * 4, i, i);
+    if (step.relu && !absorbed_[step.y])
+      made_.masks[step.y] = plan_.add(shape.pixels() * mask_words(shape.c) * 4, i, i);
     if (step.op == Op::kMaxPool) made_.positions[step.y] = plan_.add(shape.count(), i, backward_time(i));
   }
   made_.workspace = plan_.add_permanent(std::max<int64_t>(workspace, 1));

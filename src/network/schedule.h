@@ -35,6 +35,7 @@ struct Schedule {
   std::vector<int> tap_index;  // among the taps, or -1
   std::vector<Place> values, gradients;
   std::vector<int> masks, positions;
+  std::vector<bool> behind_relu;  // max-pools whose positions say what the ReLU before them would
 
   int workspace = -1;           // of the convolutions
   std::vector<Action> actions;  // of the way back

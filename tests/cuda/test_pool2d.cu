@@ -75,8 +75,9 @@ TEST_CASE("cuda avg_pool2d counts the padding or not, as asked") {
 
 TEST_CASE("cuda max_pool2d agrees with the CPU on every kind of window, values and positions") {
   REQUIRE_DEVICE();
-  for (const Pool2dParams& p : cases()) {
+  for (Pool2dParams p : cases()) {
     for (const int64_t shift : {0, 1}) {
+      p.behind_relu = shift == 1 && p.kh * p.kw <= kNoPosition;
       CAPTURE(p.h);
       CAPTURE(p.w);
       CAPTURE(p.c);
@@ -148,6 +149,26 @@ TEST_CASE("cuda max_pool2d: NaN wins, wherever it stands, and padding never does
   DeviceBuffer<float> y(4);
   cuda::max_pool2d_forward(y.data(), nullptr, negative.data(), square(2, 2, 1, 3, 1, 1), Stream{});
   CHECK(y.values() == std::vector<float>{-5, -5, -5, -5});
+}
+
+TEST_CASE("cuda max_pool2d behind a ReLU has no position where the maximum is not positive") {
+  REQUIRE_DEVICE();
+  for (const int c : {1, 4}) {
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> x;
+    for (const float value : {0.f, 0.f, 3.f, nan, 0.f, 0.f, 0.f, 3.f}) x.insert(x.end(), c, value);
+    Pool2dParams params = square(2, 4, c, 2, 2, 0);
+    params.behind_relu = true;
+    const DeviceBuffer<float> device_x(x);
+    DeviceBuffer<float> y(2 * c);
+    DeviceBuffer<uint8_t> position(2 * c);
+    cuda::max_pool2d_forward(y.data(), position.data(), device_x.data(), params, Stream{});
+    CHECK(position.values() == std::vector<uint8_t>(2 * c, kNoPosition));
+    x[2 * c] = 4, x[3 * c] = 2;
+    const DeviceBuffer<float> other(x);
+    cuda::max_pool2d_forward(y.data(), position.data(), other.data(), params, Stream{});
+    CHECK(position.values()[c] == 0);
+  }
 }
 
 TEST_CASE("cuda pooling of more rows than a grid has") {

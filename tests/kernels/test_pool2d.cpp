@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/pool2d.h"
 #include "tests/helpers.h"
@@ -64,6 +66,22 @@ TEST_CASE_TEMPLATE("max_pool2d backward sends the gradient to the first maximum"
   CHECK(y.intact());
   CHECK(dx.intact());
   CHECK(position.intact());
+}
+
+TEST_CASE_TEMPLATE("max_pool2d behind a ReLU has no position where the maximum is not positive", T, float,
+                   double) {
+  const T nan = std::numeric_limits<T>::quiet_NaN();
+  const std::vector<T> x{0, 0, 3, 0, nan, 1,  //
+                         0, 0, 0, 3, 0,   2};
+  Pool2dParams params = square(2, 6, 1, 2, 2, 0);
+  params.behind_relu = true;
+  GuardedBuffer<T> y(3), dx(12);
+  GuardedBuffer<uint8_t> position(3);
+  cpu::max_pool2d_forward(y.data(), position.data(), x.data(), params, Stream{});
+  CHECK(position.values() == std::vector<uint8_t>{kNoPosition, 0, kNoPosition});
+  const std::vector<T> dy{5, 7, 9};
+  cpu::max_pool2d_backward(dx.data(), dy.data(), position.data(), params, Stream{});
+  CHECK(dx.values() == std::vector<T>{0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0});
 }
 
 TEST_CASE_TEMPLATE("avg_pool2d counts the padding or not, as asked", T, float, double) {
