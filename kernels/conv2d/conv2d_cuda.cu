@@ -3,7 +3,7 @@
 #include <cassert>
 
 #include "kernels/conv2d/output_cuda.cuh"
-#include "kernels/conv2d/tensor_plan_cuda.h"
+#include "kernels/conv2d/wgmma_plan_cuda.h"
 
 namespace swag::cuda {
 namespace conv2d {
@@ -99,6 +99,11 @@ void plain_run(const GemmArguments& arguments, const Gemm& gemm, Stream stream) 
   });
 }
 
+/// Of a layer that tensor cores do.
+bool takes_wgmma(const Conv2dLayer& layer, const TensorUnits& units) {
+  return units.wgmma && wgmma_suits(layer);
+}
+
 void run(const Output& output, const float* x, const float* packed, const Conv2dParams& params,
          Conv2dDirection direction, void* workspace, const TensorUnits& units, Stream stream) {
   const Gemm gemm = gemm_of(params, direction);
@@ -120,7 +125,11 @@ void run(const Output& output, const float* x, const float* packed, const Conv2d
   } else if (params.algorithm == Conv2dAlgorithm::kTensorCores) {
     assert(tensor_cores_suit(params.layer) && units.processors > 0 && output.vectors);
     assert(g.x_pitch % 4 == 0 && is_aligned(x));
-    tensor_run(g, gemm, units, stream);
+    if (takes_wgmma(params.layer, units)) {
+      wgmma_run(g, gemm, units, stream);
+    } else {
+      tensor_run(g, gemm, units, stream);
+    }
   } else {
     gemm_run(g, gemm, stream);
   }
@@ -182,9 +191,10 @@ int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direc
     return 0;
   }
   const conv2d::Gemm gemm = conv2d::gemm_of(params, direction);
-  return params.algorithm == Conv2dAlgorithm::kTensorCores
-             ? conv2d::tensor_workspace_bytes(gemm, sizeof(float), units)
-             : conv2d::gemm_workspace_bytes(gemm);
+  if (params.algorithm != Conv2dAlgorithm::kTensorCores) return conv2d::gemm_workspace_bytes(gemm);
+  return conv2d::takes_wgmma(params.layer, units)
+             ? conv2d::wgmma_workspace_bytes(gemm, sizeof(float), units)
+             : conv2d::tensor_workspace_bytes(gemm, sizeof(float), units);
 }
 
 void conv2d_forward(float* y, const float* x, const float* packed,

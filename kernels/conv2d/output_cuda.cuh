@@ -172,6 +172,9 @@ void gemm_run(GemmArguments arguments, const Gemm& gemm, Stream stream);
 void tensor_pack(float* packed, const float* weight, float factor, const Gemm& gemm, Stream stream);
 void tensor_run(GemmArguments arguments, const Gemm& gemm, const TensorUnits& units, Stream stream);
 
+/// wgmma_cuda.cu; from the same packed weights.
+void wgmma_run(GemmArguments arguments, const Gemm& gemm, const TensorUnits& units, Stream stream);
+
 /// image_forward_cuda.cu; packed as for the GEMM.
 void image_forward(const Output& output, const float* x, const float* packed, const Conv2dParams& params,
                    Stream stream);

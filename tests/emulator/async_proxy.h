@@ -115,6 +115,8 @@ std::string describe_mbarrier(const uint64_t* barrier, const Launch& launch);
 
 // check_async.cpp. `block` runs; warps are counted in it.
 
+/// An access that is checked; counts are of what the load and store units do.
+void check_uncounted(const void* address, size_t bytes, AccessKind kind, const void* site);
 /// Whether the thread of `who` has waited at an mbarrier for what `old` records.
 bool is_waited_for(const Record& old, uint64_t who);
 /// The copies' writes, from their start on: nobody may read these bytes until they land.

@@ -16,7 +16,7 @@ unsigned warp_now() { return running.thread->linear / kWarpSize; }
 
 /// Of a barrier that the running thread uses.
 Mbarrier load(const uint64_t* barrier, const void* site) {
-  on_access(barrier, sizeof *barrier, AccessKind::kAtomic, site);
+  check_uncounted(barrier, sizeof *barrier, AccessKind::kAtomic, site);
   Mbarrier value;
   if (!Mbarrier::decode(*barrier, &value)) {
     report_bad_operand(reinterpret_cast<uintptr_t>(barrier), sizeof *barrier, site,
@@ -129,7 +129,7 @@ std::string describe_mbarrier(const uint64_t* barrier, const Launch& launch) {
 
 void mbarrier_init(uint64_t* barrier, unsigned arrivals) noexcept {
   const void* const site = __builtin_return_address(0);
-  on_access(barrier, sizeof *barrier, AccessKind::kWrite, site);
+  check_uncounted(barrier, sizeof *barrier, AccessKind::kWrite, site);
   AsyncProxy& async = async_proxy();
   Mbarrier value;
   value.pending = value.expected = arrivals;

@@ -11,7 +11,7 @@ namespace emulator {
 namespace {
 
 // The matrix descriptor, as the PTX ISA documents it: address, offsets and base in units of 16 bytes.
-constexpr unsigned kLeadingShift = 16, kStrideShift = 32, kBaseShift = 49, kModeShift = 62;
+constexpr unsigned kStrideShift = 32, kBaseShift = 49, kModeShift = 62;
 constexpr uint64_t kFieldMask = 0x3fff, kSwizzle128 = 1;
 constexpr unsigned kPattern = 1024;  // bytes after which the swizzle of 128 bytes repeats
 
