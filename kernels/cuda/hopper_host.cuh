@@ -1,9 +1,9 @@
 // The host forms of hopper.cuh that compute: the emulator gathers the operands, and says when.
 #pragma once
-#include <cstdint>
-#include <type_traits>
+#include <cuda.h>
 
-#include "emulator/async_proxy.h"
+#include <cstdint>
+
 #include "kernels/cuda/mma_host.cuh"
 
 namespace swag::hopper_host {

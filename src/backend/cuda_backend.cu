@@ -34,7 +34,7 @@ void stored(const Tensor& tensor, const Call& call) {
 /// With no counters yet.
 cuda::TensorUnits tensor_units(int ordinal) {
   return translated([&] {
-    constexpr int kFirstMajor = 8;  // compute capability
+    constexpr int kFirstMajor = 8, kHopper = 9;  // compute capability
     cudaDeviceProp properties;
     CUDA_CHECK(cudaGetDeviceProperties(&properties, ordinal));
     cuda::TensorUnits units;
@@ -42,6 +42,8 @@ cuda::TensorUnits tensor_units(int ordinal) {
     units.processors = properties.multiProcessorCount;
     units.shared_bytes = static_cast<int>(properties.sharedMemPerBlockOptin);
     units.processor_shared_bytes = static_cast<int>(properties.sharedMemPerMultiprocessor);
+    const char* wanted = std::getenv("SWAG_WGMMA");  // no GPU has run them yet
+    units.wgmma = properties.major == kHopper && wanted && std::strcmp(wanted, "1") == 0;
     return units;
   });
 }
@@ -73,9 +75,7 @@ class CudaBackend final : public Backend {
 
   // ---------------------------------------------------------------- memory
 
-  int64_t available_bytes() const override {
-    return cuda_free_bytes(ordinal_);
-  }
+  int64_t available_bytes() const override { return cuda_free_bytes(ordinal_); }
   void* allocate(int64_t bytes) override {
     assert(bytes >= 0);
     return cuda_memory(ordinal_, bytes);

@@ -1,7 +1,9 @@
 // Hopper's instructions on the emulator, checked: the program `limits` asks a GPU the same.
 #include <doctest/doctest.h>
 
-#include "kernels/limits/instructions.cuh"
+#include "kernels/cuda/device_array.cuh"
+#include "kernels/cuda/hopper.cuh"
+#include "kernels/limits/instructions.h"
 #include "tests/emulator/check_planted.h"
 
 namespace swag {

@@ -17,6 +17,7 @@ LINES = [
                  "cudnn": "9.1", "gpu": {"name": "Some GPU", "driver_version": "580"}}},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "gram", "ms_median": 10.0},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "gram", "precision": "tf32", "ms_median": 2.5},
+    {"part": "alive", "kernels": "wgmma", "network": "vgg19", "size": 512, "style_loss": "gram", "precision": "tf32", "ms_median": 3.0},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "wasserstein", "ms_median": 11.0},
     {"part": "pytorch_vgg19", "network": "vgg19", "size": 512, "style_loss": "gram", "ms_median": 12.0},
     {"part": "pytorch_vgg19", "network": "vgg19", "size": 512, "variant": "channels_last+half", "way": "graph", "ms_median": 5.5},
@@ -46,6 +47,7 @@ class Report(unittest.TestCase):
         for row in ("Some GPU, driver 580, 2026-01-02, commit 0123456789ab with changes; PyTorch 2.9, cuDNN 9.1.",
                     "| vgg19 | 512 | swag, single | 11.000 | 10.6 | 4.40 |",  # the median of both
                     "| vgg19 | 512 | swag, tf32 | 2.500 | 2.2 | 1.00 |",
+                    "| vgg19 | 512 | swag, tf32 by wgmma | 3.000 |  | 1.20 |",
                     "| vgg19 | 512 | swag, single, wasserstein | 11.000 |  |  |",
                     "| vgg19 | 512 | PyTorch, channels last, half, graph | 5.500 |  | 2.20 |",
                     "| vgg19 | 512 | PyTorch 2.9, half | 4.000 | 2.000 | 0.50 |",

@@ -1,8 +1,10 @@
 // The part of the driver API that kernels for Hopper need: tensor maps. Programs get cuTensorMapEncodeTiled
-// from cudaGetDriverEntryPointByVersion, so that they need not be linked with a driver.
+// from cudaGetDriverEntryPointByVersion, so that they need not be linked with a driver. Brings what such
+// kernels call of the emulator, too.
 #pragma once
 #include <cstdint>
 
+#include "emulator/async_proxy.h"
 #include "emulator/runtime_types.h"
 
 enum CUresult { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1 };

@@ -1,27 +1,18 @@
-// Hopper's asynchronous instructions against plain loops: what the emulator believes of tensor maps,
-// swizzles, descriptors and fragments is its own reading of the documents until a GPU has said the same.
-// Numbers are such that every sum is exact, so that the answer is yes or no.
-#pragma once
 #include <cstring>
-#include <string>
-#include <vector>
 
 #include "kernels/cuda/device_array.cuh"
 #include "kernels/cuda/hopper.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/limits/instructions.h"
 
 namespace swag::instructions {
-
-struct Answer {
-  std::string instruction;
-  int64_t wrong = 0;  // values
-};
+namespace {
 
 constexpr int kRowBytes = 128, kThreads = 128;  // a row of a tile; a warpgroup
 constexpr int kBoxCols = 16, kBoxRows = 4;
 
 /// One box of the map as it lies in shared memory. A block of one warp. Shared: the box and a barrier.
-static __global__ void __launch_bounds__(32)
+__global__ void __launch_bounds__(32)
     box_kernel(uint32_t* out, const __grid_constant__ CUtensorMap map, int channel, int col, int row) {
 #ifdef SWAG_HAS_WGMMA
   DYNAMIC_SHARED(unsigned char, tile);
@@ -42,7 +33,7 @@ static __global__ void __launch_bounds__(32)
 
 /// d (64 x 2 kCount) = A B^T of rows of 128 bytes, swizzled already. A block of one warpgroup.
 template <WgmmaOperands kOperands, int kCount>
-static __global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads)
     wgmma_kernel(float* d, const unsigned char* a, const unsigned char* b) {
 #ifdef SWAG_HAS_WGMMA
   DYNAMIC_SHARED(unsigned char, tiles);
@@ -75,16 +66,16 @@ static __global__ void __launch_bounds__(kThreads)
 }
 
 /// 1, -7, 3, ...: eighths of small whole numbers, which all operand types have exactly.
-inline float eighths(int64_t i) { return static_cast<float>((i * 37 + i / 11) % 63 - 31) / 8; }
+float eighths(int64_t i) { return static_cast<float>((i * 37 + i / 11) % 63 - 31) / 8; }
 
-inline uint32_t bits_of(float value) {
+uint32_t bits_of(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
 
 /// Of a value with few digits and no extreme exponent.
-inline void put_element(unsigned char* to, WgmmaOperands operands, float value) {
+void put_element(unsigned char* to, WgmmaOperands operands, float value) {
   const uint32_t bits = bits_of(value);
   if (operands == WgmmaOperands::kTf32) {
     std::memcpy(to, &bits, 4);
@@ -100,9 +91,9 @@ inline void put_element(unsigned char* to, WgmmaOperands operands, float value) 
 }
 
 /// Where 16 bytes of a row lie in a swizzled tile.
-inline int64_t chunk_at(int64_t row, int64_t chunk) { return row * kRowBytes + (chunk ^ row % 8) * 16; }
+int64_t chunk_at(int64_t row, int64_t chunk) { return row * kRowBytes + (chunk ^ row % 8) * 16; }
 
-inline Answer check_box(const char* name, int channel, int col, int row, int col_step, int row_step) {
+Answer check_box(const char* name, int channel, int col, int row, int col_step, int row_step) {
   constexpr int kChannels = 40, kCols = 19, kRows = 9, kPitch = 44;
   std::vector<float> map(kRows * kCols * kPitch);
   for (size_t i = 0; i < map.size(); ++i) map[i] = eighths(static_cast<int64_t>(i));
@@ -169,8 +160,9 @@ void check_shapes(const char* name, std::vector<Answer>& answers) {
   answers.push_back(check_wgmma<kOperands, 128>(name));
 }
 
-/// What the convolution's kernels use, each alone.
-inline std::vector<Answer> check_all() {
+}  // namespace
+
+std::vector<Answer> check_all() {
   std::vector<Answer> answers = {
       check_box("box inside", 0, 1, 2, 1, 1),
       check_box("box with a negative start", 0, -1, -2, 1, 1),
