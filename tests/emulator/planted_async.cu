@@ -185,6 +185,67 @@ __global__ void no_init_fence_kernel(float* y, const float* x) {
   y[i] = tile[i];
 }
 
+constexpr int kNoInit = __LINE__;
+template <bool kRight>
+__global__ void no_init_kernel(float* y, const float*) {
+  DYNAMIC_SHARED(uint64_t, all);
+  const unsigned i = threadIdx.x;
+  if (i == 0) all[0] = 0;  // of ordinary memory it is the start, of an mbarrier not
+  if (kRight && i == 0) mbarrier_init(all, kGroup);
+  __syncthreads();
+  mbarrier_arrive(all);
+  mbarrier_wait(all, 0);
+  y[i] = 1;
+}
+
+constexpr int kTooManyArrivals = __LINE__;
+template <bool kRight>
+__global__ void too_many_arrivals_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  uint64_t* const full = reinterpret_cast<uint64_t*>(tile + kTile);
+  const unsigned i = threadIdx.x;
+  if (i == 0) mbarrier_init(full, 1);
+  if (i == 0) mbarrier_init_fence();
+  __syncthreads();
+  if (i == 0) mbarrier_arrive_expecting(full, kTileBytes);
+  if (!kRight && i == 0) mbarrier_arrive(full);  // while the bytes are under way
+  if (i == 0) bulk_copy(tile, x, kTileBytes, full);
+  mbarrier_wait(full, 0);
+  y[i] = tile[i];
+}
+
+constexpr int kMisalignedBulk = __LINE__;
+template <bool kRight>
+__global__ void misaligned_bulk_copy_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  uint64_t* const full = reinterpret_cast<uint64_t*>(tile + kTile);
+  const unsigned i = threadIdx.x;
+  if (i == 0) mbarrier_init(full, 1);
+  if (i == 0) mbarrier_init_fence();
+  __syncthreads();
+  if (i == 0) mbarrier_arrive_expecting(full, kTileBytes);
+  if (i == 0) bulk_copy(tile, x + (kRight ? 4 : 1), kTileBytes, full);
+  mbarrier_wait(full, 0);
+  y[i] = tile[i];
+}
+
+constexpr int kDifferentTiles = __LINE__;
+template <bool kRight>
+__global__ void different_tiles_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  const unsigned i = threadIdx.x;
+  for (int k = 0; k < 2 * kTile; k += kGroup) tile[k + i] = x[k + i];
+  fence_proxy_async();
+  __syncthreads();
+  float sum[32] = {};
+  const float* const own = tile + (kRight ? 0 : i / 64 * kTile);  // a warpgroup has one
+  wgmma_fence();
+  wgmma<kTf32>(sum, wgmma_descriptor(own), wgmma_descriptor(tile));
+  wgmma_commit();
+  wgmma_wait<0>();
+  y[i] = sum[0];
+}
+
 constexpr int kNoWgmmaFence = __LINE__;
 template <bool kRight>
 __global__ void no_wgmma_fence_kernel(float* y, const float* x) {
@@ -340,6 +401,53 @@ PlantedBug no_init_fence() {
             return run_on(right ? no_init_fence_kernel<true> : no_init_fence_kernel<false>, kGroup, kGroup);
           },
           Floats(kGroup, 1)};
+}
+
+PlantedBug no_init() {
+  return {
+      "no_init_kernel",
+      FindingKind::kBadOperand,
+      {{kNoInit + 8, 0, 0}},
+      "no mbarrier has been initialised here",
+      [](bool right) { return run_on(right ? no_init_kernel<true> : no_init_kernel<false>, kGroup, kGroup); },
+      Floats(kGroup, 1)};
+}
+
+PlantedBug too_many_arrivals() {
+  return {"too_many_arrivals_kernel",
+          FindingKind::kBadOperand,
+          {{kTooManyArrivals + 10, 0, 0}},
+          "more arrivals than the 1 of a phase",
+          [](bool right) {
+            const auto kernel = right ? too_many_arrivals_kernel<true> : too_many_arrivals_kernel<false>;
+            return run_on(kernel, kGroup, kGroup);
+          },
+          Floats(kGroup, 1)};
+}
+
+PlantedBug misaligned_bulk_copy() {
+  return {"misaligned_bulk_copy_kernel",
+          FindingKind::kMisaligned,
+          {{kMisalignedBulk + 10, 0, 0}},
+          "at argument 2 + 4 bytes",
+          [](bool right) {
+            const auto kernel =
+                right ? misaligned_bulk_copy_kernel<true> : misaligned_bulk_copy_kernel<false>;
+            return run_on(kernel, kGroup, kGroup);
+          },
+          Floats(kGroup, 1)};
+}
+
+PlantedBug different_tiles() {
+  return {"different_tiles_kernel",
+          FindingKind::kBadOperand,
+          {{kDifferentTiles + 11, 0, kGroup - 1}},
+          "bring different descriptors",
+          [](bool right) {
+            return run_on(right ? different_tiles_kernel<true> : different_tiles_kernel<false>, kGroup,
+                          kGroup);
+          },
+          Floats(kGroup, 8)};
 }
 
 PlantedBug no_wgmma_fence() {

@@ -82,6 +82,10 @@ PlantedBug sums_not_waited_for();
 PlantedBug wrong_bytes();  // announced to an mbarrier
 PlantedBug not_everyone_waits();
 PlantedBug no_init_fence();
+PlantedBug no_init();  // of an mbarrier
+PlantedBug too_many_arrivals();
+PlantedBug misaligned_bulk_copy();
+PlantedBug different_tiles();  // of one warpgroup
 PlantedBug no_wgmma_fence();
 PlantedBug three_warps();  // of a warpgroup's four
 PlantedBug overwritten_tile();
