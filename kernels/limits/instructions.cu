@@ -93,14 +93,15 @@ void put_element(unsigned char* to, WgmmaOperands operands, float value) {
 /// Where 16 bytes of a row lie in a swizzled tile.
 int64_t chunk_at(int64_t row, int64_t chunk) { return row * kRowBytes + (chunk ^ row % 8) * 16; }
 
-Answer check_box(const char* name, int channel, int col, int row, int col_step, int row_step) {
-  constexpr int kChannels = 40, kCols = 19, kRows = 9, kPitch = 44;
-  std::vector<float> map(kRows * kCols * kPitch);
+Answer check_box(const char* name, int cols, int rows, int channel, int col, int row, int col_step = 1,
+                 int row_step = 1) {
+  constexpr int kChannels = 40, kPitch = 44;
+  std::vector<float> map(static_cast<size_t>(rows * cols * kPitch));
   for (size_t i = 0; i < map.size(); ++i) map[i] = eighths(static_cast<int64_t>(i));
   DeviceArray<float> device_map(map);
   DeviceArray<uint32_t> out(kBoxCols * kBoxRows * kRowBytes / 4);
   TensorMapShape shape;
-  shape.channels = kChannels, shape.cols = kCols, shape.rows = kRows, shape.pitch = kPitch;
+  shape.channels = kChannels, shape.cols = cols, shape.rows = rows, shape.pitch = kPitch;
   shape.box_cols = kBoxCols, shape.box_rows = kBoxRows;
   shape.col_step = col_step, shape.row_step = row_step;
   const CUtensorMap tensor_map = make_tensor_map(device_map.data(), WgmmaOperands::kTf32, shape);
@@ -112,8 +113,8 @@ Answer check_box(const char* name, int channel, int col, int row, int col_step, 
     const int x = col + pixel % kBoxCols * col_step, y = row + pixel / kBoxCols * row_step;
     for (int i = 0; i < kRowBytes / 4; ++i) {
       const int c = channel + i;
-      const bool inside = x >= 0 && x < kCols && y >= 0 && y < kRows && c >= 0 && c < kChannels;
-      const float expected = inside ? map[static_cast<size_t>((y * kCols + x) * kPitch + c)] : 0;
+      const bool inside = x >= 0 && x < cols && y >= 0 && y < rows && c >= 0 && c < kChannels;
+      const float expected = inside ? map[static_cast<size_t>((y * cols + x) * kPitch + c)] : 0;
       answer.wrong += words[static_cast<size_t>(chunk_at(pixel, i / 4) / 4 + i % 4)] != bits_of(expected);
     }
   }
@@ -164,11 +165,13 @@ void check_shapes(const char* name, std::vector<Answer>& answers) {
 
 std::vector<Answer> check_all() {
   std::vector<Answer> answers = {
-      check_box("box inside", 0, 1, 2, 1, 1),
-      check_box("box with a negative start", 0, -1, -2, 1, 1),
-      check_box("box over the far edges, channels too", 32, 7, 7, 1, 1),
-      check_box("box of every second pixel", 0, -1, -1, 2, 2),
-      check_box("box of every second row, third column", 4, 1, -2, 3, 2),
+      check_box("box inside", 19, 9, 0, 1, 2),
+      check_box("box with a negative start", 19, 9, 0, -1, -2),
+      check_box("box over the far edges, channels too", 19, 9, 32, 7, 7),
+      check_box("box of every second pixel", 19, 9, 0, -1, -1, 2, 2),
+      check_box("box of every second row, third column", 19, 9, 4, 1, -2, 3, 2),
+      check_box("box around a map of one pixel", 1, 1, 0, -1, -1),
+      check_box("box outside of the map", 19, 9, 0, 19, -4),
   };
   check_shapes<WgmmaOperands::kTf32>("wgmma, TF32", answers);
   check_shapes<WgmmaOperands::kHalf>("wgmma, half", answers);
