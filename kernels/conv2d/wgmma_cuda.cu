@@ -122,10 +122,9 @@ __device__ __forceinline__ void multiply_slices(float (&sum)[kTilesM][kCount],
 
 #endif  // SWAG_HAS_WGMMA
 
-/// Block: a tile of kTile's m pixels, 16 wide, by n channels, over one split of the sum's columns. One thread
-/// orders
-///   copies of 128 bytes of columns at a time, kStages ahead; two warpgroups multiply them as they come.
-///   mbarriers tell each side what the other has done; nobody else waits.
+/// Block: a tile of kTile's m pixels, 16 wide, by n channels, over one split of the sum's columns. A thread
+///   orders copies, of 128 bytes of columns at a time and as many as there are stages; two warpgroups
+///   multiply what has come. mbarriers tell each side what the other has done; nobody else waits.
 /// Warpgroup: m / 2 pixels by n channels, in wgmma's fragments.
 /// Grid: (tiles of pixels x tiles of channels, splits, phases), as conv2d_tensor_kernel.
 /// Shared memory: 192, 192, 96, 96 KiB, dynamic, for the tiles in the order of kWgmmaTiles, and barriers.
