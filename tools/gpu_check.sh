@@ -15,7 +15,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD packed=$PWD/build/packed brought=$PWD/build/brought.tar.xz check=$PWD/build/gpu_check
-parts=(ready alive ops_vgg19 ops_resnet50 tests limits pytorch_vgg19 pytorch_resnet50 profile memcheck agreement
+parts=(ready instructions alive ops_vgg19 ops_resnet50 tests limits pytorch_vgg19 pytorch_resnet50 profile memcheck agreement
        compile_vgg19 convolutions_vgg19 convolutions_resnet50 racecheck initcheck ladder run_vgg19 run_resnet50 counts)
 programs=(swag libswag_cuda.so cuda/gpu_tests cuda/limits cuda/ladder)  # in build/
 device=cuda
@@ -123,9 +123,23 @@ ready() {
   fi
 }
 
+# Hopper's own instructions, before anything is built on them: the kernels that use them have run on the emulator alone.
+# One that waits for ever must not take the rest along.
+instructions() {
+  if on_gpu; then
+    [[ $(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1) = 9.* ]] || { skip "wgmma is of compute capability 9.0"; return; }
+  fi
+  rm -f right
+  timeout -k 5 60 "${gpu_tests%/*}/limits" --instructions
+  touch right
+}
+# Whether that part has found them right on this GPU.
+hopper() { [ -e ../instructions/right ]; }
+
 # Is it alive, and how fast? The Wasserstein loss, which is predicted to take 1 ms more, last.
 alive() {
-  local network size status=0 sizes="512 1024"
+  local network size status=0 sizes="512 1024" modes=$modes
+  hopper && modes+=" tf32+wgmma half+wgmma"
   on_gpu || sizes=32
   for size in $sizes; do
     for network in vgg19 resnet50; do
@@ -135,9 +149,12 @@ alive() {
   in_modes bench_network vgg19 "${sizes%% *}" wasserstein || status=1
   return $status
 }
+# A mode ending in +wgmma is its precision by Hopper's kernels, and its lines say so.
 bench_network() {
-  "$swag" bench network --network "$1" --size "$2" --style-loss "$3" --precision "$4" --device $device --weights splitmix:7 --json \
-    --repeat "$(on_gpu && echo 30 || echo 1)" | tail -n 1
+  local mode=${4:-single} kernels='{' wgmma=0 limit=()
+  [[ $mode != *+wgmma ]] || kernels='{"kernels": "wgmma", ' wgmma=1 limit=(timeout -k 5 60)
+  SWAG_WGMMA=$wgmma "${limit[@]}" "$swag" bench network --network "$1" --size "$2" --style-loss "$3" --precision "${mode%+wgmma}" \
+    --device $device --weights splitmix:7 --json --repeat "$(on_gpu && echo 30 || echo 1)" | tail -n 1 | sed "s/^{/$kernels/"
 }
 
 ops() {
@@ -149,7 +166,13 @@ ops_vgg19() { in_modes ops vgg19; }
 ops_resnet50() { in_modes ops resnet50; }
 
 # The op tests, whole networks against PyTorch's float64, a stylisation against the CPU's.
-tests() { SWAG_GOLDEN=$root/tests/golden "$gpu_tests"; }
+# Those of Hopper's kernels at the end and by themselves.
+tests() {
+  local status=0
+  SWAG_GOLDEN=$root/tests/golden "$gpu_tests" -tce='*wgmma*,*WGMMA*' || status=1
+  ! hopper || timeout -k 5 120 "$gpu_tests" -tc='*wgmma*,*WGMMA*' || status=1
+  return $status
+}
 
 # What the predictions rest on: bandwidths, multiply-adds, launches, the bias of expf.
 limits() { "${gpu_tests%/*}/limits"; }

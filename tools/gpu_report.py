@@ -72,6 +72,8 @@ def ours(lines):
     found = {}
     for line in filter(is_bench, lines):
         key = line["network"], line["size"], line.get("style_loss", "gram"), line.get("precision", "single")
+        if "kernels" in line:
+            key = *key[:3], f"{key[3]} by {line['kernels']}"
         found.setdefault(key, []).append(line["ms_median"])
     return {key: statistics.median(values) for key, values in found.items()}
 

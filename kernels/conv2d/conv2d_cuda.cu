@@ -3,7 +3,7 @@
 #include <cassert>
 
 #include "kernels/conv2d/output_cuda.cuh"
-#include "kernels/conv2d/tensor_plan_cuda.h"
+#include "kernels/conv2d/wgmma_plan_cuda.h"
 
 namespace swag::cuda {
 namespace conv2d {
@@ -111,6 +111,11 @@ void with_tensor_operand(DType type, const Call& call) {
   }
 }
 
+/// Of a layer that tensor cores do.
+bool takes_wgmma(const Conv2dLayer& layer, const TensorUnits& units) {
+  return units.wgmma && wgmma_suits(layer);
+}
+
 void run(const Output& output, const void* x, DType operand, const void* packed, const Conv2dParams& params,
          Conv2dDirection direction, void* workspace, const TensorUnits& units, Stream stream) {
   const Gemm gemm = gemm_of(params, direction);
@@ -132,7 +137,11 @@ void run(const Output& output, const void* x, DType operand, const void* packed,
   } else if (params.algorithm == Conv2dAlgorithm::kTensorCores) {
     assert(tensor_cores_suit(params.layer) && units.processors > 0 && output.vectors);
     assert(g.x_pitch * size_of(operand) % kChunkBytes == 0 && is_aligned(x));
-    with_tensor_operand(operand, [&](auto t) { tensor_run<decltype(t)>(g, gemm, units, stream); });
+    with_tensor_operand(operand, [&](auto t) {
+      using T = decltype(t);
+      takes_wgmma(params.layer, units) ? wgmma_run<T>(g, gemm, units, stream)
+                                       : tensor_run<T>(g, gemm, units, stream);
+    });
   } else {
     gemm_run(g, gemm, operand, stream);
   }
@@ -205,12 +214,14 @@ int64_t conv2d_workspace_bytes(const Conv2dParams& params, Conv2dDirection direc
     return 0;
   }
   const conv2d::Gemm gemm = conv2d::gemm_of(params, direction);
-  const DType operand = direction == Conv2dDirection::kForward ? params.x_type : params.y_type;
-  if (params.algorithm == Conv2dAlgorithm::kTensorCores) {
-    return conv2d::tensor_workspace_bytes(gemm, static_cast<int>(size_of(operand)), units);
+  const bool forward = direction == Conv2dDirection::kForward;
+  if (params.algorithm != Conv2dAlgorithm::kTensorCores) {
+    return conv2d::gemm_workspace_bytes(gemm, forward ? params.y_type : params.x_type);
   }
-  return conv2d::gemm_workspace_bytes(gemm,
-                                      direction == Conv2dDirection::kForward ? params.y_type : params.x_type);
+  const int element_bytes = static_cast<int>(size_of(forward ? params.x_type : params.y_type));
+  return conv2d::takes_wgmma(params.layer, units)
+             ? conv2d::wgmma_workspace_bytes(gemm, element_bytes, units)
+             : conv2d::tensor_workspace_bytes(gemm, element_bytes, units);
 }
 
 void conv2d_forward(void* y, const void* x, const void* packed, const Conv2dForwardEpilogue<void>& epilogue,

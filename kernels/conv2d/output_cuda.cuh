@@ -213,6 +213,10 @@ void tensor_pack(T* packed, const float* weight, float factor, const float* rang
 template <typename T>
 void tensor_run(GemmArguments arguments, const Gemm& gemm, const TensorUnits& units, Stream stream);
 
+/// wgmma_cuda.cu, for the same types; from the same packed weights.
+template <typename T>
+void wgmma_run(GemmArguments arguments, const Gemm& gemm, const TensorUnits& units, Stream stream);
+
 /// image_forward_cuda.cu; packed as for the GEMM.
 void image_forward(const Output& output, const float* x, const float* packed, const Conv2dParams& params,
                    Stream stream);

@@ -17,16 +17,7 @@
 // with round_to_tf32 (tf32.cuh), or lose a digit. Sums: the host form adds in float64 and rounds once per
 // instruction; a GPU keeps fewer bits. How far the two are apart has not been measured.
 //
-// What Hopper's instructions would need here, beyond forms of their own:
-//   wgmma  operands by descriptor (a 64-bit word: address, strides, swizzle of a tile in shared memory)
-//          that the host form must decode; four warps act together, a collective of 128 threads; it runs
-//          asynchronously (wgmma.fence, commit_group, wait_group), so registers must be poisoned until
-//          the wait; it reads through the async proxy, so ordinary writes without fence.proxy.async after
-//          them are a race to report.
-//   TMA    cp.async.bulk.tensor by one thread: a host tensor map (cuTensorMapEncodeTiled, -Im2col) with
-//          boxes, strides and zero fill outside; completion by mbarrier (init, expect_tx, arrive,
-//          try_wait with a phase bit), which is a waiting state in the scheduler, and bytes counted when
-//          the copy is done.
+// Hopper's own instructions are in hopper.cuh.
 #pragma once
 #include <cuda_runtime.h>
 

@@ -15,6 +15,11 @@ all_architectures := 75 80 86 89 90 120
 code_for = $(foreach a,$(1),-gencode arch=compute_$(a),code=sm_$(a)) \
            -gencode arch=compute_$(lastword $(1)),code=compute_$(lastword $(1))
 cuda_code = $(call code_for,$(CUDA_ARCHITECTURES))
+# What uses Hopper's own instructions has code for sm_90a alone, in files of its own: 9.0 is the one capability that has
+# them, other GPUs never launch these kernels. The text is of compute_90, where they are empty, because no later GPU
+# takes that of compute_90a.
+hopper_code := -gencode arch=compute_90a,code=sm_90a -gencode arch=compute_90,code=compute_90
+hopper_objects := $(BUILD)/cuda/kernels/conv2d/wgmma_cuda.o
 CUDA_WERROR ?= -Werror all-warnings
 CUDA_FLAGS = -std=c++17 -O3 -lineinfo -I. -Iinclude -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra \
              $(CUDA_WERROR) -Xptxas -v $(cuda_code)
@@ -42,6 +47,7 @@ $(BUILD)/cuda/architectures: force
 	@mkdir -p $(@D); echo '$(NVCC) $(CUDA_ARCHITECTURES)' | cmp -s - $@ || echo '$(NVCC) $(CUDA_ARCHITECTURES)' > $@
 .PHONY: force
 
+$(hopper_objects): cuda_code = $(hopper_code)
 $(BUILD)/cuda/%.o: %.cu $(BUILD)/cuda/architectures
 	@mkdir -p $(@D)
 	$(NVCC) $(CUDA_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ 2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/timing.cuh"
+#include "kernels/limits/instructions.h"
 
 namespace swag::cuda {
 namespace {
@@ -210,17 +212,36 @@ void measure() {
   CUDA_CHECK(cudaStreamDestroy(stream));
 }
 
+/// What Hopper's instructions do, against what they should: a line each. False where one does not.
+bool check_instructions() {
+  cudaDeviceProp properties;
+  CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
+  if (properties.major != 9) throw std::runtime_error("they are of GPUs of compute capability 9.0");
+  bool right = true;
+  for (const instructions::Answer& answer : instructions::check_all()) {
+    std::printf("{\"instruction\": \"%s\", \"wrong\": %lld}\n", answer.instruction.c_str(),
+                static_cast<long long>(answer.wrong));
+    std::fflush(stdout);
+    right = right && answer.wrong == 0;
+  }
+  return right;
+}
+
 }  // namespace
 }  // namespace swag::cuda
 
 int main(int count, char** words) {
-  if (count > 1) {
+  const bool instructions = count == 2 && std::strcmp(words[1], "--instructions") == 0;
+  if (count > 1 && !instructions) {
     const bool help = std::strcmp(words[1], "--help") == 0;
-    std::fprintf(help ? stdout : stderr,
-                 "limits: what the first GPU can do at most, a line of JSON each; no options\n");
+    std::fprintf(
+        help ? stdout : stderr,
+        "limits: what the first GPU can do at most, a line of JSON each\n"
+        "limits --instructions: whether Hopper's instructions do what this program believes of them\n");
     return help ? 0 : 2;
   }
   try {
+    if (instructions) return swag::cuda::check_instructions() ? 0 : 1;
     swag::cuda::measure();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "limits: %s\n", error.what());

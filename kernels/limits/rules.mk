@@ -2,11 +2,14 @@
 
 .PHONY: limits-cuda
 
-$(emulator)/limits: $(emulator)/plain/kernels/limits/limits.o $(emulator)/libemulator.a $(BUILD)/libswag.a
+limits_sources := $(wildcard kernels/limits/*.cu)
+
+$(emulator)/limits: $(patsubst %.cu,$(emulator)/plain/%.o,$(limits_sources)) $(emulator)/libemulator.a $(BUILD)/libswag.a
 	$(CXX) -o $@ $^ $(LINK) $(EMULATOR_LIBS)
 
-limits_objects := $(BUILD)/cuda/kernels/limits/limits.o
+limits_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(limits_sources))
 $(limits_objects): cuda_code = $(call code_for,$(tensor_core_architectures))
+$(BUILD)/cuda/kernels/limits/instructions.o: cuda_code = $(hopper_code)
 
 $(BUILD)/cuda/limits: $(limits_objects)
 	$(NVCC) -cudart static -o $@ $^

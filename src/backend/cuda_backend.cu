@@ -60,7 +60,7 @@ const T* same(const T*, const Tensor& tensor) {
 /// With no counters yet.
 cuda::TensorUnits tensor_units(int ordinal) {
   return translated([&] {
-    constexpr int kFirstMajor = 8;  // compute capability
+    constexpr int kFirstMajor = 8, kHopper = 9;  // compute capability
     cudaDeviceProp properties;
     CUDA_CHECK(cudaGetDeviceProperties(&properties, ordinal));
     cuda::TensorUnits units;
@@ -68,6 +68,8 @@ cuda::TensorUnits tensor_units(int ordinal) {
     units.processors = properties.multiProcessorCount;
     units.shared_bytes = static_cast<int>(properties.sharedMemPerBlockOptin);
     units.processor_shared_bytes = static_cast<int>(properties.sharedMemPerMultiprocessor);
+    const char* wanted = std::getenv("SWAG_WGMMA");  // no GPU has run them yet
+    units.wgmma = properties.major == kHopper && wanted && std::strcmp(wanted, "1") == 0;
     return units;
   });
 }

@@ -189,6 +189,22 @@ inline Parts backward_parts(const Conv2dParams& p, int combination) {
   return parts;
 }
 
+/// What tensor cores read in a precision, on the way forwards and on the way back.
+struct TensorPrecision {
+  DType value, gradient;
+  DType operand(bool forward) const { return forward ? value : gradient; }
+};
+constexpr TensorPrecision kTf32{DType::kTf32, DType::kTf32}, kHalf{DType::kFloat16, DType::kBFloat16};
+
+/// A convolution on tensor cores: the map that is read is of the precision, and what is written is float.
+inline Conv2dParams tensor_params_of(const Conv2dCase& shape, bool forward,
+                                     const TensorPrecision& precision = kTf32) {
+  Conv2dParams p = shape.params();
+  p.algorithm = Conv2dAlgorithm::kTensorCores;
+  (forward ? p.x_type : p.y_type) = precision.operand(forward);
+  return p;
+}
+
 inline Conv2dParams params_of(const Conv2dLayer& layer, int h, int w) {
   return Conv2dCase{"", layer, h, w, 0, 0}.params();
 }

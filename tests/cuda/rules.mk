@@ -46,6 +46,7 @@ cuda-test: $(emulator)/cuda_tests $(emulator)/cuda_backend_tests $(emulator)/lim
 	$(emulator)/cuda_tests
 	$(emulator)/cuda_backend_tests
 	$(emulator)/limits
+	$(emulator)/limits --instructions
 	python3 tests/cuda/test_emulator_cli.py $(emulator)/swag
 else
 # A frame that lives on after its return, in memory of the sanitizer's, would belong to a host thread, not to a fibre.

@@ -533,6 +533,51 @@ TEST_CASE("an evaluation that is replayed as a graph gives the bytes of one that
   }
 }
 
+TEST_CASE(
+    "SWAG_WGMMA=1 takes Hopper's kernels, which give the same loss and gradient but for the order of sums") {
+  Model model;
+  model.graph = make_network("vgg11");
+  model.weights = random_weights(model.graph, 1);
+  ObjectiveOptions options;
+  options.style_layers = {"relu1_1", "relu2_1"};
+  options.content_layers = {"relu3_1"};
+  // Tiles are others, so scratch is: the one thing that says from outside which kernels are taken.
+  Conv2dParams few;
+  few.layer = {512, 512, 3, 3, 1, 1, 1, 1};
+  few.h = few.w = 16;
+  few.x_pitch = few.y_pitch = 512;
+  few.algorithm = Conv2dAlgorithm::kTensorCores;
+  std::vector<int64_t> scratch;
+  const auto run = [&](const char* wgmma) {
+    setenv("SWAG_WGMMA", wgmma, 1);
+    const std::unique_ptr<Backend> backend = device_backend();
+    unsetenv("SWAG_WGMMA");
+    std::vector<double> values;
+    if (!backend || !backend->computes_in(DType::kTf32)) return values;
+    scratch.push_back(backend->conv2d_workspace_bytes(few, Conv2dDirection::kForward, DType::kTf32));
+    Objective objective(*backend, model.graph, DType::kFloat32, options);
+    const PreparedNetwork network(*backend, model.graph, model.weights, DType::kTf32, objective.deepest(),
+                                  true);
+    const OwnedTensor x = normalized_pixels(*backend, DType::kFloat32, picture(18, 20, 1)),
+                      style = normalized_pixels(*backend, DType::kFloat32, picture(16, 22, 2));
+    Targets targets;
+    targets.content = x.tensor;
+    targets.styles = {style.tensor};
+    targets.blend = {1.0};
+    Evaluation evaluation(network, std::move(objective), targets);
+    values.push_back(evaluation.evaluate(x.tensor).total);
+    values.push_back(evaluation.evaluate(x.tensor).total);  // captured as a graph
+    for (const double value : download_values(*backend, evaluation.gradient())) values.push_back(value);
+    return values;
+  };
+  const std::vector<double> by_mma = run("0"), by_wgmma = run("1");
+  REQUIRE(by_mma.size() == by_wgmma.size());
+  CHECK_FALSE(!(test::relative_l2(by_wgmma, by_mma) <= 1e-3));  // a rounding to TF32 that goes the other way
+  if (scratch.empty()) return;
+  const bool hopper = swag_cuda_plugin()->devices()[0].detail.find("capability 9.") != std::string::npos;
+  CHECK((scratch[0] != scratch[1]) == hopper);
+}
+
 TEST_CASE("a stylisation on CUDA ends where the CPU's ends") {
   for (const OptimizerKind optimizer : {OptimizerKind::kLbfgs, OptimizerKind::kAdam}) {
     REQUIRE_BACKEND(backend);

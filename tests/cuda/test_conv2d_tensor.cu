@@ -17,6 +17,8 @@ using test::finished;
 using test::Floats;
 using test::kBackward;
 using test::kForward;
+using test::kHalf;
+using test::kTf32;
 using test::naive;
 using test::Parts;
 using test::random_vector;
@@ -25,6 +27,8 @@ using test::Result;
 using test::rounded;
 using test::run;
 using test::same_bytes;
+using test::tensor_params_of;
+using test::TensorPrecision;
 using test::worst_element;
 
 // Tensor cores cut off what is below their sum's last bit: here they are modelled with one rounding per
@@ -65,29 +69,15 @@ std::vector<TileCase> cases() {
   };
 }
 
-// What the tensor cores read of either precision, on the way forwards and on the way back.
-struct Precision {
-  DType value, gradient;
-};
-constexpr Precision kTf32{DType::kTf32, DType::kTf32}, kHalf{DType::kFloat16, DType::kBFloat16};
-
-/// Maps that are read are of the precision, and what is written is float.
-Conv2dParams params_of(const Conv2dCase& shape, bool forward, const Precision& precision = kTf32) {
-  Conv2dParams p = shape.params();
-  p.algorithm = Conv2dAlgorithm::kTensorCores;
-  (forward ? p.x_type : p.y_type) = forward ? precision.value : precision.gradient;
-  return p;
-}
-
 void check_close(const Floats& actual, const Doubles& expected) {
   CHECK_FALSE(!(relative_l2(actual, expected) <= kTolerance));
   CHECK_FALSE(!(worst_element(actual, expected) <= 4 * kTolerance));
 }
 
 void check_direction(const Conv2dCase& shape, bool forward, const TensorUnits& units,
-                     const Precision& precision) {
-  const Conv2dParams p = params_of(shape, forward, precision);
-  const DType operand = forward ? precision.value : precision.gradient;
+                     const TensorPrecision& precision) {
+  const Conv2dParams p = tensor_params_of(shape, forward, precision);
+  const DType operand = precision.operand(forward);
   CAPTURE(forward);
   CAPTURE(static_cast<int>(operand));
   const Floats weight = random_vector<float>(p.layer.weight_count(), 1);
@@ -118,11 +108,11 @@ TEST_CASE("cuda conv2d on tensor cores agrees with the definition, with every ti
   REQUIRE_DEVICE();
   for (const TileCase& tried : cases()) {
     CAPTURE(tried.shape.name);
-    for (const Precision& precision : {kTf32, kHalf}) {
+    for (const TensorPrecision& precision : {kTf32, kHalf}) {
       for (const bool forward : {true, false}) {
         const TensorTileIndex tile = forward ? tried.forward : tried.backward;
         const TensorUnits units = units_for(tile);
-        CHECK(tiling_of(params_of(tried.shape, forward, precision), forward, units).tile == tile);
+        CHECK(tiling_of(tensor_params_of(tried.shape, forward, precision), forward, units).tile == tile);
         check_direction(tried.shape, forward, units, precision);
       }
     }
@@ -134,9 +124,9 @@ TEST_CASE("cuda conv2d on tensor cores adds up split sums in one launch, in one 
   for (const Conv2dCase& shape : {Conv2dCase{"", {512, 64, 3, 3, 1, 1, 1, 1}, 9, 18},
                                   Conv2dCase{"", {128, 256, 3, 3, 2, 2, 1, 1}, 9, 12}}) {
     const TensorUnits units = units_for(cuda::conv2d::kSmallTile, 4);
-    for (const Precision& precision : {kTf32, kHalf}) {
+    for (const TensorPrecision& precision : {kTf32, kHalf}) {
       for (const bool forward : {true, false}) {
-        CHECK(tiling_of(params_of(shape, forward, precision), forward, units).splits > 1);
+        CHECK(tiling_of(tensor_params_of(shape, forward, precision), forward, units).splits > 1);
         check_direction(shape, forward, units, precision);
       }
     }
@@ -145,8 +135,8 @@ TEST_CASE("cuda conv2d on tensor cores adds up split sums in one launch, in one 
 
 TEST_CASE("cuda conv2d on tensor cores lets NaN through its ReLU, its rounding and its splits") {
   REQUIRE_DEVICE();
-  for (const Precision& precision : {kTf32, kHalf}) {
-    Conv2dParams p = params_of({"", {64, 64, 3, 3, 1, 1, 1, 1}, 5, 5}, true, precision);
+  for (const TensorPrecision& precision : {kTf32, kHalf}) {
+    Conv2dParams p = tensor_params_of({"", {64, 64, 3, 3, 1, 1, 1, 1}, 5, 5}, true, precision);
     p.y_type = precision.value;
     Floats x = rounded(random_vector<float>(count(p, true), 15), precision.value);
     x[0] = std::numeric_limits<float>::quiet_NaN();
@@ -183,7 +173,7 @@ TEST_CASE("cuda conv2d takes the largest tiles that keep an H100 busy, and split
   h100.shared_bytes = 227 << 10;
   h100.processor_shared_bytes = 228 << 10;
   const auto tiling = [&](const Conv2dLayer& layer, int size, const TensorUnits& units) {
-    return tiling_of(params_of({"", layer, size, size}, true), true, units);
+    return tiling_of(tensor_params_of({"", layer, size, size}, true), true, units);
   };
   CHECK(tiling({64, 64, 3, 3, 1, 1, 1, 1}, 512, h100).tile == kTallTile);
   CHECK(tiling({128, 128, 3, 3, 1, 1, 1, 1}, 256, h100).tile == kLargeTile);
@@ -204,13 +194,13 @@ TEST_CASE("cuda conv2d on tensor cores moves hardly more than the fewest sectors
   for (const TensorTileIndex tile : {kLargeTile, kMiddleTile, kTallTile, kManyWarpsTile, kSmallTile}) {
     CAPTURE(tile);
     const int c = tile == kTallTile ? 64 : 128;
-    for (const Precision& precision : {kTf32, kHalf}) {
+    for (const TensorPrecision& precision : {kTf32, kHalf}) {
       for (const bool forward : {true, false}) {
-        Conv2dParams p = params_of({"", {c, c, 3, 3, 1, 1, 1, 1}, 16, 32}, forward, precision);
-        (forward ? p.y_type : p.x_type) = forward ? precision.value : precision.gradient;
+        Conv2dParams p = tensor_params_of({"", {c, c, 3, 3, 1, 1, 1, 1}, 16, 32}, forward, precision);
+        (forward ? p.y_type : p.x_type) = precision.operand(forward);
         const Floats weight = random_vector<float>(p.layer.weight_count(), 1);
         Parts parts = forward ? test::forward_parts(p, 15) : test::backward_parts(p, 3);
-        parts.addend = rounded(parts.addend, forward ? precision.value : precision.gradient);
+        parts.addend = rounded(parts.addend, precision.operand(forward));
         emulator::Options counting;
         counting.count = true;
         emulator::configure(counting);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "tests/emulator/access_quick.h"
+#include "tests/emulator/async_proxy.h"
 #include "tests/emulator/check.h"
 #include "tests/emulator/count.h"
 #include "tests/emulator/emulator.h"
@@ -140,8 +141,11 @@ EMULATOR_FAST void check_access(const Thread& thread, const Access& access) {
     touch_state<kind, aligned>(access);
     return touch_words<kind, true, aligned>(watch.device.cells + in_device / kWordBytes, thread, access);
   }
-  // Local memory is its thread's own and needs no judging.
-  if (access.address - thread.stack_begin < thread.stack_end - thread.stack_begin) return;
+  // Local memory is its thread's own and needs no judging, but for registers that a wgmma works on.
+  if (access.address - thread.stack_begin < thread.stack_end - thread.stack_begin) {
+    if (EMULATOR_UNLIKELY(!thread.registers.empty())) judge_registers(Access(access));
+    return;
+  }
   judge_other_address(Access(access));
 }
 

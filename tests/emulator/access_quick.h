@@ -127,7 +127,7 @@ EMULATOR_FAST bool quick_access(const void* pointer, const void* site) {
     return quick_state<kind, bytes>(watch.state + word, mask) &&
            quick_words<kind, bytes, true>(watch.device.cells + word, who, thread, site);
   }
-  return address - thread.stack_begin < thread.stack_end - thread.stack_begin;
+  return address - thread.stack_begin < thread.stack_end - thread.stack_begin && thread.registers.empty();
 }
 
 }  // namespace emulator

@@ -13,6 +13,7 @@
 #include <random>
 
 #include "tests/emulator/access.h"
+#include "tests/emulator/async_proxy.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/finding.h"
 #include "tests/emulator/include/emulator/kernel_api.h"
@@ -40,7 +41,7 @@ void fibre_entry() {
 
 }  // namespace
 
-Worker::Worker() {
+Worker::Worker() : async_(std::make_unique<AsyncProxy>()) {
   dynamic_.resize(kDynamicBytes + kDynamicAlignment);
   const auto address = reinterpret_cast<uintptr_t>(dynamic_.data());
   dynamic_begin_ = (address + kDynamicAlignment - 1) / kDynamicAlignment * kDynamicAlignment;
@@ -80,6 +81,7 @@ void Worker::begin_launch(const Launch& launch) {
   block_.threads = threads_.data();
   block_.size = count;
   block_.worker = this;
+  block_.async = async_.get();
   block_.warps.assign((count + kWarpSize - 1) / kWarpSize, Warp());
   std::vector<unsigned> order(threads_.size());
   std::iota(order.begin(), order.end(), 0u);
@@ -137,6 +139,7 @@ bool Worker::run_block(uint64_t number) {
   predicates_ = 0;
   barrier_site_ = nullptr;
   for (Warp& warp : block_.warps) warp.syncs = warp.waiting = 0;
+  async_->used = false;
   if (options().shuffle) set_order(shuffled_order(options().shuffle + number));
   turns_[block_.size].state = ThreadState::kDone;
   for (Turn* turn = turns_.data(); turn != end(); ++turn) {
@@ -145,6 +148,9 @@ bool Worker::run_block(uint64_t number) {
     thread.fenced = false;
     thread.copies.clear();
     thread.committed_groups = 0;
+    thread.registers.clear();
+    thread.wgmma_groups = 0;
+    thread.wgmma_fenced = false;
     if (!turn->context) {
       turn->context = make_context(thread.stack_end, thread.stack_end - thread.stack_begin, fibre_entry);
     }
@@ -174,10 +180,23 @@ bool Worker::run_round() {
     return true;
   }
   const auto is_ready = [](const Turn& turn) { return turn.state == ThreadState::kReady; };
-  if (std::any_of(turns_.data(), end(), is_ready)) return true;
+  if (std::any_of(turns_.data(), end(), is_ready) || wake_at_mbarriers()) return true;
   report_stuck_block();
   abandoned_ = true;
   return false;
+}
+
+/// Makes those ready whose phase is complete. False when there are none.
+bool Worker::wake_at_mbarriers() {
+  bool any = false;
+  for (Turn* turn = turns_.data(); turn != end(); ++turn) {
+    const Thread& thread = threads_[turn->thread];
+    if (turn->state != ThreadState::kAtMbarrier) continue;
+    if (!mbarrier_passes(block_, thread.barrier, thread.parity)) continue;
+    turn->state = ThreadState::kReady;
+    any = true;
+  }
+  return any;
 }
 
 void Worker::open_barrier() {
@@ -246,6 +265,12 @@ void Worker::wait_at_collective(unsigned mask, void* deposit, Complete complete,
   for (unsigned rest = mask; rest; rest &= rest - 1) {
     turns_[warp.lanes[__builtin_ctz(rest)]->turn].state = ThreadState::kReady;
   }
+}
+
+void Worker::wait_in(ThreadState state, const void* site) {
+  turn_->site = site;
+  turn_->state = state;
+  hand_over();
 }
 
 unsigned Worker::live_lanes() const {

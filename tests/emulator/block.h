@@ -1,5 +1,6 @@
 // A host thread's share of the engine: it owns the fibres and runs one block at a time.
 #pragma once
+#include <memory>
 #include <vector>
 
 #include "tests/emulator/engine.h"
@@ -56,6 +57,9 @@ struct Worker {
   void finish();
   [[noreturn]] void abandon();
   unsigned live_lanes() const;
+  /// The running thread waits in this state until somebody makes it ready.
+  void wait_in(ThreadState state, const void* site);
+  void make_ready(const Thread& thread) { turns_[thread.turn].state = ThreadState::kReady; }
 
  private:
   static constexpr int kAhead = 2;  // turns from the fetching of a stack to its use
@@ -65,8 +69,11 @@ struct Worker {
   void set_order(const std::vector<unsigned>& order);
   bool run_round();
   void open_barrier();
+  bool wake_at_mbarriers();
   Resume arrive_otherwise(int predicate, Context self, const void* site);
   void report_stuck_block();
+  void report_deadlock(const Thread& thread);
+  void report_stuck_warpgroup(const Thread& thread);
   void report_not_in_mask(const Thread& self);
   void report_stuck(FindingKind kind, const Thread& thread, const Thread& other, const std::string& value);
   bool at_same_collective(const Thread& thread, const Thread& other) const;
@@ -88,6 +95,7 @@ struct Worker {
   int passed_predicates_ = 0;           // of the barrier before
   const void* barrier_site_ = nullptr;  // null: nobody has arrived
   bool several_sites_ = false;
+  std::unique_ptr<AsyncProxy> async_;
   std::vector<char> dynamic_;
   uintptr_t dynamic_begin_ = 0;
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "tests/emulator/async_proxy.h"
 #include "tests/emulator/block.h"
 #include "tests/emulator/finding.h"
 #include "tests/emulator/symbols.h"
@@ -45,6 +46,24 @@ void Worker::report_stuck(FindingKind kind, const Thread& thread, const Thread& 
   add_finding(std::move(finding));
 }
 
+void Worker::report_deadlock(const Thread& thread) {
+  report_stuck(
+      FindingKind::kDeadlock, thread, thread,
+      describe_mbarrier(thread.barrier, *block_.launch) + ", for parity " + std::to_string(thread.parity));
+}
+
+void Worker::report_stuck_warpgroup(const Thread& thread) {
+  const unsigned first = thread.linear / kGroupThreads * kGroupThreads;
+  const unsigned behind = std::min(block_.size, first + kGroupThreads);
+  for (unsigned i = first; i < behind; ++i) {
+    if (turn(threads_[i]).state == ThreadState::kAtWarpGroup) continue;
+    return report_stuck(FindingKind::kDivergentCollective, thread, threads_[i],
+                        "all 128 threads of a warpgroup must come to a wgmma");
+  }
+  report_stuck(FindingKind::kDivergentCollective, thread, thread,
+               "a wgmma needs 128 threads, the block's last warpgroup has " + std::to_string(behind - first));
+}
+
 /// No thread can go on: says which one waits and which one does not come.
 void Worker::report_stuck_block() {
   Thread* const begin = threads_.data();
@@ -52,7 +71,11 @@ void Worker::report_stuck_block() {
   const auto is = [this](ThreadState state) {
     return [this, state](const Thread& thread) { return turn(thread).state == state; };
   };
-  Thread* lane = std::find_if(begin, end, is(ThreadState::kAtCollective));
+  Thread* lane = std::find_if(begin, end, is(ThreadState::kAtMbarrier));
+  if (lane != end) return report_deadlock(*lane);
+  lane = std::find_if(begin, end, is(ThreadState::kAtWarpGroup));
+  if (lane != end) return report_stuck_warpgroup(*lane);
+  lane = std::find_if(begin, end, is(ThreadState::kAtCollective));
   if (lane != end) {
     for (unsigned i = 0; i < lane->warp->size; ++i) {
       const Thread& other = *lane->warp->lanes[i];

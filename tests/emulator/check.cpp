@@ -11,6 +11,7 @@
 #include <mutex>
 #include <vector>
 
+#include "tests/emulator/async_proxy.h"
 #include "tests/emulator/describe.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/finding.h"
@@ -34,7 +35,7 @@ struct EarlyRead {
   const Thread* thread = nullptr;
   const Cell* cell = nullptr;
   uint64_t who = 0, where = 0;
-  bool copy_begun = false;  // a cp.async is under way to it
+  const char* note = nullptr;  // what is said of it
 };
 constexpr size_t kMostEarlyReads = 1 << 16;  // until the next barrier; what is beyond says nothing new
 
@@ -123,14 +124,9 @@ const char* verb(AccessKind kind) {
   return "?";
 }
 
-bool is_shared(const Access& access) {
-  return access.address - watch.static_shared.begin < watch.static_shared.bytes ||
-         access.address - watch.dynamic_shared.begin < watch.dynamic_shared.bytes;
-}
-
 std::string describe(const Access& access, const Thread& thread) {
   const Launch& launch = *thread.block->launch;
-  if (is_shared(access)) return "at " + describe_shared(access, launch) + ", shared memory";
+  if (is_shared_address(access.address)) return "at " + describe_shared(access, launch) + ", shared memory";
   if (is_device_address(reinterpret_cast<const void*>(access.address))) {
     return "at " + describe_device(access, launch);
   }
@@ -149,33 +145,12 @@ void report_access(FindingKind kind, const Access& access, const Thread& thread,
   add_finding(std::move(finding), parties);
 }
 
-[[noreturn]] void report_fatal(FindingKind kind, const Access& access, const std::string& value) {
-  report_access(kind, access, *running.thread, value);
-  abandon_launch();
-}
-
-void report_uninitialised(const Access& access, const Thread& thread, const std::string& note) {
-  const Launch& launch = *thread.block->launch;
-  if (repeats_finding(FindingKind::kUninitialised, launch.function, access.site, nullptr)) return;
-  report_access(FindingKind::kUninitialised, access, thread, describe(access, thread) + note);
-}
-
 /// Static shared memory that this kernel cannot name.
 bool is_foreign(const Access& access) {
   const uintptr_t offset = access.address - watch.static_shared.begin;
   if (offset >= watch.static_shared.bytes) return false;
   const size_t first = offset / kWordBytes, last = (offset + access.bytes - 1) / kWordBytes;
   return shadow.foreign[first] || (last < shadow.foreign.size() && shadow.foreign[last]);
-}
-
-[[noreturn]] void report_foreign(const Access& access) {
-  report_fatal(FindingKind::kOutOfBounds, access,
-               describe(access, *running.thread) + ", which this kernel does not have");
-}
-
-void keep_early_read(const Access& access, const Cell& cell, uint64_t who, uint64_t where, bool copy_begun) {
-  if (shadow.early_reads.size() == kMostEarlyReads) return;
-  shadow.early_reads.push_back({access, running.thread, &cell, who, where, copy_begun});
 }
 
 Place place_of_record(const Record& record) {
@@ -197,43 +172,13 @@ Record as_write(Record write) {
   return write;
 }
 
-bool is_race(const Record& old, uint64_t who, uint64_t where, bool device) {
-  if (!(old.who & who & kBytesMask) || (old.who & who & kAtomicBit)) return false;
-  const uint64_t difference = old.who ^ who;
-  if (difference >> kInstanceShift != 0) {
-    if (!device || instance_of(old.who) < watch.first_instance) return false;
-  } else {
-    if (difference >> kBarrierShift != 0 || barriers_of(who) == kMaxBarriers) return false;
-    if (!(difference & kThreadMask)) return false;
-    if (!(difference & kWarpMask) && ((old.where ^ where) & kSyncsMask)) return false;
-  }
-  return !(device && is_ordered(old, who, where));
-}
-
 /// Why the two could not be told which comes first.
 std::string lacks(const Record& old, uint64_t who, bool device) {
   const uint64_t difference = old.who ^ who;
   if (difference >> kInstanceShift != 0) return "two blocks, and nothing orders them";
   if (!(difference & kWarpMask)) return "one warp, and no __syncwarp or barrier between";
+  if (watch.async) return "no barrier or mbarrier between";
   return device ? "one block, and no barrier between" : "no barrier between";
-}
-
-void settle_early_reads() {
-  for (const EarlyRead& read : shadow.early_reads) {
-    if (is_race(as_write(load_record(read.cell->write)), read.who, read.where, false)) continue;
-    report_uninitialised(read.access, *read.thread,
-                         read.copy_begun ? ", which a cp.async is to write that was not waited for"
-                                         : ", which this block has not written");
-  }
-  shadow.early_reads.clear();
-}
-
-Cell* shared_cell(uintptr_t address) {
-  for (const Watched* watched : {&watch.static_shared, &watch.dynamic_shared}) {
-    const uintptr_t offset = address - watched->begin;
-    if (offset < watched->bytes) return watched->cells + offset / kWordBytes;
-  }
-  return nullptr;
 }
 
 bool is_program_memory(uintptr_t address) {
@@ -255,8 +200,68 @@ bool is_program_memory(uintptr_t address) {
 
 }  // namespace
 
+bool is_shared_address(uintptr_t address) { return shared_cell(address) != nullptr; }
+
+Cell* shared_cell(uintptr_t address) {
+  for (const Watched* watched : {&watch.static_shared, &watch.dynamic_shared}) {
+    const uintptr_t offset = address - watched->begin;
+    if (offset < watched->bytes) return watched->cells + offset / kWordBytes;
+  }
+  return nullptr;
+}
+
+void report_fatal(FindingKind kind, const Access& access, const std::string& value) {
+  report_access(kind, access, *running.thread, value);
+  abandon_launch();
+}
+
+void report_uninitialised(const Access& access, const Thread& thread, const std::string& note) {
+  const Launch& launch = *thread.block->launch;
+  if (repeats_finding(FindingKind::kUninitialised, launch.function, access.site, nullptr)) return;
+  report_access(FindingKind::kUninitialised, access, thread, describe(access, thread) + note);
+}
+
+bool is_race(const Record& old, uint64_t who, uint64_t where, bool device) {
+  if (!(old.who & who & kBytesMask) || (old.who & who & kAtomicBit)) return false;
+  const uint64_t difference = old.who ^ who;
+  if (difference >> kInstanceShift != 0) {
+    if (!device || instance_of(old.who) < watch.first_instance) return false;
+  } else {
+    if (difference >> kBarrierShift != 0 || barriers_of(who) == kMaxBarriers) return false;
+    if (!(difference & kThreadMask)) return false;
+    if (!(difference & kWarpMask) && ((old.where ^ where) & kSyncsMask)) return false;
+    if (is_waited_for(old, who)) return false;
+  }
+  return !(device && is_ordered(old, who, where));
+}
+
+namespace {
+
+constexpr const char* kNotWritten = ", which this block has not written";
+
+[[noreturn]] void report_foreign(const Access& access) {
+  report_fatal(FindingKind::kOutOfBounds, access,
+               describe(access, *running.thread) + ", which this kernel does not have");
+}
+
+void keep_early_read(const Access& access, const Cell& cell, uint64_t who, uint64_t where, const char* note) {
+  if (shadow.early_reads.size() == kMostEarlyReads) return;
+  shadow.early_reads.push_back({access, running.thread, &cell, who, where, note});
+}
+
+void settle_early_reads() {
+  for (const EarlyRead& read : shadow.early_reads) {
+    if (is_race(as_write(load_record(read.cell->write)), read.who, read.where, false)) continue;
+    report_uninitialised(read.access, *read.thread, read.note);
+  }
+  shadow.early_reads.clear();
+}
+
+}  // namespace
+
 void check_block_begins(Block& block) {
   watch.check = options().check;
+  watch.async = nullptr;
   watch.count = options().count;
   watch.duty = watch.count ? HookDuty::kMore : watch.check ? HookDuty::kCheck : HookDuty::kNothing;
   if (!watch.check) return;
@@ -286,7 +291,12 @@ void check_copy_begins(const AsyncCopy& copy) {
 void judge_race(const Access& access, const Record& record, bool record_is_write, uint64_t who,
                 uint64_t where, bool device) {
   const Record old = record_is_write ? as_write(load_record(record)) : load_record(record);
-  if (!is_race(old, who, where, device)) return;
+  if (is_race(old, who, where, device)) {
+    report_race(access, old, record_is_write, lacks(old, who, device));
+  }
+}
+
+void report_race(const Access& access, const Record& old, bool old_is_write, const std::string& lacking) {
   const Thread& thread = *running.thread;
   const Launch& launch = *thread.block->launch;
   if (repeats_finding(FindingKind::kRace, launch.function, access.site, site_of(old.where))) return;
@@ -297,11 +307,28 @@ void judge_race(const Access& access, const Record& record, bool record_is_write
   finding.place = place_of(thread, access.site);
   finding.has_other = true;
   finding.other = place_of_record(old);
-  finding.value = describe(access, thread) + "; " + lacks(old, who, device);
+  finding.value = describe(access, thread) + "; " + lacking;
   Parties parties;
   parties.first = verb(access.kind);
-  const bool wrote = record_is_write || old.who & kKeptBit;
+  const bool wrote = old_is_write || old.who & kKeptBit;
   parties.other = old.who & kAtomicBit ? "atomic" : wrote ? "write" : "read";
+  add_finding(std::move(finding), parties);
+}
+
+void report_registers(const Access& access, const void* wgmma_site) {
+  const Thread& thread = *running.thread;
+  const Launch& launch = *thread.block->launch;
+  if (repeats_finding(FindingKind::kRace, launch.function, access.site, wgmma_site)) return;
+  Finding finding;
+  finding.kind = FindingKind::kRace;
+  finding.kernel = launch.kernel;
+  finding.place = place_of(thread, access.site);
+  finding.has_other = true;
+  finding.other = place_of(thread, wgmma_site);
+  finding.value = "registers of a wgmma, and no wgmma.wait_group between";
+  Parties parties;
+  parties.first = verb(access.kind);
+  parties.other = "wgmma";
   add_finding(std::move(finding), parties);
 }
 
@@ -312,12 +339,14 @@ void judge_shared_read(const Access& access, const Cell& cell, uint64_t who, uin
   if (ours && !(~write.where & who & kBytesMask)) return;
   const bool copy_begun = ours && !(write.who & kBytesMask);
   if (copy_begun && is_race(as_write(write), who, where, false)) return;  // judge_race comes next
-  keep_early_read(access, cell, who, where, copy_begun);
+  const char* const copy = write.who & kAsyncBit ? ", which a bulk copy is to write that was not waited for"
+                                                 : ", which a cp.async is to write that was not waited for";
+  keep_early_read(access, cell, who, where, copy_begun ? copy : kNotWritten);
 }
 
 void judge_first_shared_write(const Access& access, const Cell& cell, uint64_t who, uint64_t where) {
   if (is_foreign(access)) report_foreign(access);
-  if (access.kind == AccessKind::kAtomic) keep_early_read(access, cell, who, where, false);
+  if (access.kind == AccessKind::kAtomic) keep_early_read(access, cell, who, where, kNotWritten);
 }
 
 void report_misaligned(const Access& access) {

@@ -9,12 +9,14 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
 #include "tests/emulator/access.h"
+#include "tests/emulator/emulator.h"
 #include "tests/emulator/engine.h"
 
 namespace emulator {
@@ -24,8 +26,9 @@ struct alignas(16) Record {
   uint64_t where = 0;  // site:32 warp syncs:16 fences:12 bytes written by this block so far:4 (shared memory)
 };
 
-constexpr uint64_t kBytesMask = 0xf, kAtomicBit = 0x10, kKeptBit = 0x20, kThreadMask = 0xffc0,
-                   kWarpMask = 0xf800;
+// Of a write, kKeptBit says that the asynchronous proxy did it.
+constexpr uint64_t kBytesMask = 0xf, kAtomicBit = 0x10, kKeptBit = 0x20, kAsyncBit = kKeptBit,
+                   kThreadMask = 0xffc0, kWarpMask = 0xf800;
 constexpr uint64_t kSyncsMask = 0xffff0000u;
 constexpr uint64_t kMaxBarriers = 0xffff, kMaxFences = 0xfff;
 constexpr unsigned kThreadShift = 6, kBarrierShift = 16, kInstanceShift = 32, kFenceShift = 4;
@@ -83,6 +86,7 @@ struct Watch {
   uint8_t* state = nullptr;  // of device words, see memory.h
   uintptr_t program = 0;     // sites are kept relative to it
   uint32_t first_instance = 0;
+  AsyncProxy* async = nullptr;  // of the block, once it uses it
   bool check = false, count = false;
   HookDuty duty = HookDuty::kHost;
 };
@@ -102,6 +106,17 @@ void judge_race(const Access& access, const Record& record, bool record_is_write
                 uint64_t where, bool device);
 void judge_shared_read(const Access& access, const Cell& cell, uint64_t who, uint64_t where);
 void judge_first_shared_write(const Access& access, const Cell& cell, uint64_t who, uint64_t where);
+/// Whether an access (who, where) and what is recorded as `old` could come in either order.
+bool is_race(const Record& old, uint64_t who, uint64_t where, bool device);
+/// `lacking`: what would have ordered them.
+void report_race(const Access& access, const Record& old, bool old_is_write, const std::string& lacking);
+/// A thread reads or writes registers that the wgmma at `wgmma_site` works on.
+void report_registers(const Access& access, const void* wgmma_site);
+void report_uninitialised(const Access& access, const Thread& thread, const std::string& note);
+[[noreturn]] void report_fatal(FindingKind kind, const Access& access, const std::string& value);
+/// The cell of a word of shared memory, else null.
+Cell* shared_cell(uintptr_t address);
+bool is_shared_address(uintptr_t address);
 [[noreturn]] void report_misaligned(const Access& access);
 /// A device access to a word whose state is not that of allocated and, for reads, written memory.
 void judge_device_state(const Access& access);

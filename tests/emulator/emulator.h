@@ -59,6 +59,8 @@ enum class FindingKind : uint8_t {
   kRace,
   kDivergentBarrier,
   kDivergentCollective,
+  kDeadlock,    // threads that wait at an mbarrier for ever
+  kBadOperand,  // of an asynchronous instruction: descriptor, mbarrier, tensor map
   kBadLaunch,
   kLeak,
   kBadFree,

@@ -18,6 +18,7 @@ namespace emulator {
 
 constexpr unsigned kWarpSize = 32;
 
+struct AsyncProxy;
 struct Block;
 struct Warp;
 struct Worker;
@@ -26,7 +27,7 @@ struct Worker;
 /// mask).
 using Complete = void (*)(void* const lanes[kWarpSize], unsigned mask);
 
-enum class ThreadState : uint8_t { kReady, kAtBarrier, kAtCollective, kDone };
+enum class ThreadState : uint8_t { kReady, kAtBarrier, kAtCollective, kAtMbarrier, kAtWarpGroup, kDone };
 
 /// A copy that cp.async has begun and nothing has waited for yet.
 struct AsyncCopy {
@@ -36,6 +37,12 @@ struct AsyncCopy {
   unsigned read_bytes = 0;     // read; the rest of `bytes` is zeros
   const void* site = nullptr;
   unsigned group = 0;  // number of the commit that closed it
+};
+
+/// Registers of a thread that a wgmma works on.
+struct RegisterRange {
+  uintptr_t begin = 0, end = 0;
+  const void* site = nullptr;  // of the wgmma
 };
 
 /// One CUDA thread. What a barrier touches is not here but in its Turn, which takes fewer lines of the cache.
@@ -56,6 +63,13 @@ struct alignas(64) Thread {
   bool fenced = false;  // by __threadfence, since its last atomic
   std::vector<AsyncCopy> copies;
   unsigned committed_groups = 0;
+
+  // async_proxy.h: what it waits for at an mbarrier, and its wgmmas.
+  const uint64_t* barrier = nullptr;
+  unsigned parity = 0;
+  std::vector<RegisterRange> registers;
+  unsigned wgmma_groups = 0;  // committed
+  bool wgmma_fenced = false;  // since its last wait
 };
 
 struct Warp {
@@ -89,6 +103,7 @@ struct Block {
   unsigned size = 0;
   std::vector<Warp> warps;
   Worker* worker = nullptr;
+  AsyncProxy* async = nullptr;
 };
 
 /// Shared memory of the block that a host thread runs, as addresses.

@@ -45,6 +45,7 @@ const char* usual_role(FindingKind kind, bool other) {
   switch (kind) {
     case FindingKind::kDivergentBarrier: return other ? "not here" : "waits";
     case FindingKind::kDivergentCollective: return other ? "not here" : "waits";
+    case FindingKind::kDeadlock: return "waits";
     case FindingKind::kLeak: return "allocated";
     case FindingKind::kBadFree: return "freed";
     case FindingKind::kBadLaunch: return "launched";
@@ -111,6 +112,8 @@ const char* name_of(FindingKind kind) {
     case FindingKind::kRace: return "race";
     case FindingKind::kDivergentBarrier: return "barrier not reached by all threads";
     case FindingKind::kDivergentCollective: return "warp collective not reached by all its lanes";
+    case FindingKind::kDeadlock: return "wait that never ends";
+    case FindingKind::kBadOperand: return "operand that the instruction does not take";
     case FindingKind::kBadLaunch: return "launch that no such GPU accepts";
     case FindingKind::kLeak: return "memory never freed";
     case FindingKind::kBadFree: return "free of what is not allocated";

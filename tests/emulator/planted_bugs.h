@@ -72,6 +72,26 @@ PlantedBug copy_into_read_tile();
 PlantedBug misaligned_copy();
 PlantedBug copy_beyond_the_end();
 
+// mbarriers and bulk copies: planted_async.cu.
+PlantedBug wrong_parity();
+PlantedBug early_release();  // of a tile that a wgmma still reads
+PlantedBug wrong_bytes();    // announced to an mbarrier
+PlantedBug not_everyone_waits();
+PlantedBug no_init_fence();
+PlantedBug no_init();  // of an mbarrier
+PlantedBug too_many_arrivals();
+PlantedBug misaligned_bulk_copy();
+
+// wgmma: planted_wgmma.cu.
+PlantedBug wrong_stride();     // in a descriptor
+PlantedBug unaligned_tile();   // a swizzle that does not begin where a descriptor says
+PlantedBug different_tiles();  // of one warpgroup
+PlantedBug no_proxy_fence();
+PlantedBug overwritten_tile();
+PlantedBug no_wgmma_fence();
+PlantedBug sums_not_waited_for();
+PlantedBug three_warps();  // of a warpgroup's four
+
 // Bounds, alignment, unwritten memory: planted_memory.cu, planted_shared_memory.cu.
 PlantedBug read_behind_end();
 PlantedBug read_before_start();

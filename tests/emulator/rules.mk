@@ -22,7 +22,8 @@ EMULATOR_LIBS := $(if $(filter x86_64 amd64,$(shell uname -m)),,-lboost_context)
 
 emulator_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(filter-out tests/emulator/test_%.cpp,$(wildcard tests/emulator/*.cpp)))
 emulator_test_objects := $(patsubst %.cpp,$(emulator)/host/%.o,$(wildcard tests/emulator/test_*.cpp)) \
-  $(patsubst %.cu,$(emulator)/instrumented/%.o,$(filter-out tests/emulator/speed.cu,$(wildcard tests/emulator/*.cu)))
+  $(patsubst %.cu,$(emulator)/instrumented/%.o,$(filter-out tests/emulator/speed.cu,$(wildcard tests/emulator/*.cu)) \
+    kernels/limits/instructions.cu)
 
 .PHONY: emulator-test emulator-speed
 

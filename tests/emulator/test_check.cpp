@@ -67,6 +67,41 @@ TEST_CASE("cp.async keeps to alignment and bounds like any access") {
   check_planted(copy_beyond_the_end());
 }
 
+TEST_CASE("a bulk copy is there for those who have waited for the right phase of its mbarrier") {
+  check_planted(wrong_parity());
+  check_planted(not_everyone_waits());
+  check_planted(misaligned_bulk_copy());
+}
+
+TEST_CASE("a wait at an mbarrier that never ends is found, with what is lacking") {
+  check_planted(wrong_bytes());
+}
+
+TEST_CASE("an mbarrier must be initialised, fenced before a copy completes on it, and counts its arrivals") {
+  check_planted(no_init());
+  check_planted(no_init_fence());
+  check_planted(too_many_arrivals());
+}
+
+TEST_CASE("what wgmma reads must be fenced, and left alone until it has been waited for") {
+  check_planted(no_proxy_fence());
+  check_planted(early_release());
+  check_planted(overwritten_tile());
+}
+
+TEST_CASE("wgmma takes descriptors of whole tiles only") {
+  check_planted(wrong_stride());
+  check_planted(unaligned_tile());
+  check_planted(different_tiles());
+}
+
+TEST_CASE("registers of a wgmma are fenced before it and waited for after it") {
+  check_planted(no_wgmma_fence());
+  check_planted(sums_not_waited_for());
+}
+
+TEST_CASE("wgmma needs all warps of its group") { check_planted(three_warps()); }
+
 TEST_CASE("an access outside of an array of device memory is found") {
   check_planted(read_behind_end());
   check_planted(read_before_start());

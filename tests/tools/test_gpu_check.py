@@ -120,6 +120,26 @@ class GpuCheck(unittest.TestCase):
         self.script("programs/make", "exit 0")
         self.check("ready", status=1)  # built, and still no GPU is seen
 
+    def test_wgmma_is_measured_where_its_instructions_are_right(self):
+        self.script("build/emulator/swag", """while [ "$1" != --precision ]; do shift; done
+echo "{\\"precision\\": \\"$2\\", \\"wgmma\\": $SWAG_WGMMA}" """)
+        self.script("build/emulator/limits", """echo '{"instruction": "box", "wrong": 7}'; exit 1""")
+        self.check("--emulator", "instructions", "alive", status=1)
+        self.assertEqual(self.parts(), {"instructions": "FAILED", "alive": "passed"})
+        self.assertEqual(self.figures("instructions"), [{"part": "instructions", "instruction": "box", "wrong": 7}])
+        modes = [(line["precision"], line["wgmma"], line.get("kernels")) for line in self.figures("alive")]
+        self.assertEqual(modes, 3 * [("single", 0, None), ("tf32", 0, None)])
+
+        self.script("build/emulator/limits", """[ "$*" = --instructions ] && echo '{"instruction": "box", "wrong": 0}'""")
+        self.check("--emulator", "instructions", "alive")
+        modes = [(line["precision"], line["wgmma"], line.get("kernels")) for line in self.figures("alive")[len(modes):]]
+        self.assertEqual(modes, 3 * [("single", 0, None), ("tf32", 0, None), ("tf32", 1, "wgmma")])
+
+    def test_wgmma_is_not_tried_on_other_gpus(self):
+        self.script("programs/nvidia-smi", "case $* in *compute_cap*) echo 8.0;; *) echo Some GPU;; esac")
+        self.check("instructions")
+        self.assertEqual(self.parts(), {"instructions": "skipped"})
+
     def test_losses_that_do_not_agree_fail(self):
         losses = 'while [ "$1" != --log ]; do [ "$1" = --device ] && device=$2; shift; done\n' \
                  '[ $device = cpu ] && loss=100 || loss=%s\n' \

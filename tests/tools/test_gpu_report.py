@@ -19,6 +19,7 @@ LINES = [
                  "cudnn": "9.1", "gpu": {"name": "NVIDIA H100", "driver_version": "580"}}},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "gram", "ms_median": 10.0},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "gram", "precision": "tf32", "ms_median": 2.5},
+    {"part": "alive", "kernels": "wgmma", "network": "vgg19", "size": 512, "style_loss": "gram", "precision": "tf32", "ms_median": 3.0},
     {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "wasserstein", "ms_median": 11.0},
     {"part": "pytorch_vgg19", "network": "vgg19", "size": 512, "style_loss": "gram", "ms_median": 12.0},
     {"part": "pytorch_vgg19", "network": "vgg19", "size": 512, "variant": "channels_last+half", "way": "graph", "ms_median": 5.5},
@@ -48,6 +49,7 @@ class Report(unittest.TestCase):
         for row in ("NVIDIA H100, driver 580, 2026-01-02, commit 0123456789ab with changes; PyTorch 2.9, cuDNN 9.1.",
                     f"| vgg19 | 512 | swag, single | 11.000 | {PREDICTED['vgg19:512:single']} | 4.40 |",  # the median of both
                     f"| vgg19 | 512 | swag, tf32 | 2.500 | {PREDICTED['vgg19:512:tf32']} | 1.00 |",
+                    "| vgg19 | 512 | swag, tf32 by wgmma | 3.000 |  | 1.20 |",
                     "| vgg19 | 512 | swag, single, wasserstein | 11.000 |  |  |",
                     "| vgg19 | 512 | PyTorch, channels last, half, graph | 5.500 |  | 2.20 |",
                     "| vgg19 | 512 | PyTorch 2.9, half | 4.000 | 2.000 | 0.50 |",
