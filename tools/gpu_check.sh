@@ -152,7 +152,7 @@ alive() {
 # A mode ending in +wgmma is its precision by Hopper's kernels, and its lines say so.
 bench_network() {
   local mode=${4:-single} kernels='{' wgmma=0 limit=()
-  [[ $mode != *+wgmma ]] || kernels='{"kernels": "wgmma", ' wgmma=1 limit=(timeout -k 5 60)
+  [[ $mode != *+wgmma ]] || kernels='{"kernels": "wgmma", ' wgmma=1 limit=(timeout -k 5 "$(on_gpu && echo 60 || echo 600)")
   SWAG_WGMMA=$wgmma "${limit[@]}" "$swag" bench network --network "$1" --size "$2" --style-loss "$3" --precision "${mode%+wgmma}" \
     --device $device --weights splitmix:7 --json --repeat "$(on_gpu && echo 30 || echo 1)" | tail -n 1 | sed "s/^{/$kernels/"
 }

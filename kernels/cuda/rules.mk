@@ -15,7 +15,7 @@ all_architectures := 75 80 86 89 90 120
 code_for = $(foreach a,$(1),-gencode arch=compute_$(a),code=sm_$(a)) \
            -gencode arch=compute_$(lastword $(1)),code=compute_$(lastword $(1))
 cuda_code = $(call code_for,$(CUDA_ARCHITECTURES))
-# What uses Hopper's own instructions has code for sm_90a alone, in files of its own: 9.0 is the one capability that has
+# What uses Hopper's own instructions has code for sm_90a alone (nvcc 12), in files of its own: 9.0 is the one capability with
 # them, other GPUs never launch these kernels. The text is of compute_90, where they are empty, because no later GPU
 # takes that of compute_90a.
 hopper_code := -gencode arch=compute_90a,code=sm_90a -gencode arch=compute_90,code=compute_90
