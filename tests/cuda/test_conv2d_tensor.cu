@@ -106,9 +106,12 @@ cuda::conv2d::TensorTiling tiling_of(const Conv2dParams& p, bool forward, const 
 
 TEST_CASE("cuda conv2d on tensor cores agrees with the definition, with every tile, phase and epilogue") {
   REQUIRE_DEVICE();
+  int tried_before = 0;
   for (const TileCase& tried : cases()) {
     CAPTURE(tried.shape.name);
+    const bool both = tried_before++ % 2 == 0;  // the rest has only indices, which do not depend on the type
     for (const TensorPrecision& precision : {kTf32, kHalf}) {
+      if (precision.value == DType::kFloat16 && !both) continue;
       for (const bool forward : {true, false}) {
         const TensorTileIndex tile = forward ? tried.forward : tried.backward;
         const TensorUnits units = units_for(tile);
@@ -124,11 +127,10 @@ TEST_CASE("cuda conv2d on tensor cores adds up split sums in one launch, in one 
   for (const Conv2dCase& shape : {Conv2dCase{"", {512, 64, 3, 3, 1, 1, 1, 1}, 9, 18},
                                   Conv2dCase{"", {128, 256, 3, 3, 2, 2, 1, 1}, 9, 12}}) {
     const TensorUnits units = units_for(cuda::conv2d::kSmallTile, 4);
-    for (const TensorPrecision& precision : {kTf32, kHalf}) {
-      for (const bool forward : {true, false}) {
-        CHECK(tiling_of(tensor_params_of(shape, forward, precision), forward, units).splits > 1);
-        check_direction(shape, forward, units, precision);
-      }
+    const TensorPrecision& precision = shape.layer.stride_h == 1 ? kTf32 : kHalf;
+    for (const bool forward : {true, false}) {
+      CHECK(tiling_of(tensor_params_of(shape, forward, precision), forward, units).splits > 1);
+      check_direction(shape, forward, units, precision);
     }
   }
 }
@@ -196,6 +198,7 @@ TEST_CASE("cuda conv2d on tensor cores moves hardly more than the fewest sectors
     const int c = tile == kTallTile ? 64 : 128;
     for (const TensorPrecision& precision : {kTf32, kHalf}) {
       for (const bool forward : {true, false}) {
+        if (precision.value == DType::kFloat16 && tile != kTallTile && tile != kSmallTile) continue;
         Conv2dParams p = tensor_params_of({"", {c, c, 3, 3, 1, 1, 1, 1}, 16, 32}, forward, precision);
         (forward ? p.y_type : p.x_type) = precision.operand(forward);
         const Floats weight = random_vector<float>(p.layer.weight_count(), 1);

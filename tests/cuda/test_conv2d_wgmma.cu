@@ -122,9 +122,12 @@ TEST_CASE(
     "epilogue") {
   REQUIRE_DEVICE();
   if (!has_wgmma()) return;
+  int tried_before = 0;
   for (const TileCase& tried : cases()) {
     CAPTURE(tried.shape.name);
+    const bool both = tried_before++ % 2 == 0;  // the rest has only indices, which do not depend on the type
     for (const TensorPrecision& precision : {kTf32, kHalf}) {
+      if (precision.value == DType::kFloat16 && !both) continue;
       for (const bool forward : {true, false}) {
         const WgmmaTileIndex tile = forward ? tried.forward : tried.backward;
         const TensorUnits units = units_for(tile);
