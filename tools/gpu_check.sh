@@ -244,7 +244,13 @@ sys.exit(0 if agree else 1)
 PYTHON
 }
 
-ladder() { "${gpu_tests%/*}/ladder"; }
+# The step that uses Hopper's instructions by itself, as its tests.
+ladder() {
+  local status=0
+  "${gpu_tests%/*}/ladder" || status=1
+  ! hopper || timeout -k 5 60 "${gpu_tests%/*}/ladder" --hopper --step conv2d_8_wgmma || status=1
+  return $status
+}
 
 convolutions() {
   needs_torch || return

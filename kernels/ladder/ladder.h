@@ -30,6 +30,12 @@ Conv2dForward conv2d_4_register_tiled;
 Conv2dForward conv2d_5_vectorised;
 Conv2dForward conv2d_6_tensor_cores;
 Conv2dForward conv2d_7_pipelined;
+Conv2dForward conv2d_8_wgmma;  // where tensor_map_takes(params)
+
+/// Pixels at multiples of 16 bytes, and no stride that is too large for the TMA.
+inline bool tensor_map_takes(const Conv2dParams& p) {
+  return p.layer.c_in % 4 == 0 && p.x_pitch % 4 == 0 && p.layer.stride_h <= 8 && p.layer.stride_w <= 8;
+}
 
 /// s = m * d * softmax(f / temperature) over the whole map, see kernels/softmax.h; m * d >= 1. All pointers
 /// are device memory; `scratch` holds softmax_scratch_bytes, aligned to 16.
@@ -46,13 +52,19 @@ constexpr int64_t softmax_scratch_bytes() {
   return (kSoftmaxBlocks + 1) * static_cast<int64_t>(sizeof(SoftmaxStatistics));
 }
 
+/// What a step makes of x and weight before it multiplies. TF32 has 10 bits behind the point.
+enum class Operands : uint8_t { kFloat, kRoundedToTf32, kCutToTf32 };
+
 struct Conv2dStep {
   const char* name;
   const char* idea;
   Conv2dForward* run;
-  bool tensor_cores;  // operands rounded to TF32
-  bool fast;          // its counts must not get worse
-  double tolerance;   // relative L2 error against the CPU twin
+  Operands operands;
+  bool fast;            // its counts must not get worse
+  double tolerance;     // relative L2 error against the CPU twin
+  bool hopper = false;  // wgmma and the TMA: only on some devices, only what a tensor map takes
+
+  bool takes(const Conv2dParams& params) const { return !hopper || tensor_map_takes(params); }
 };
 
 struct SoftmaxStep {
@@ -65,15 +77,20 @@ struct SoftmaxStep {
 
 inline const std::vector<Conv2dStep>& conv2d_steps() {
   static const std::vector<Conv2dStep> steps = {
-      {"conv2d_1_naive", "one thread per output", conv2d_1_naive, false, false, 1e-6},
-      {"conv2d_2_coalesced", "lanes read neighbouring channels", conv2d_2_coalesced, false, false, 1e-6},
-      {"conv2d_3_tiled", "a block shares what it reads", conv2d_3_tiled, false, false, 1e-6},
-      {"conv2d_4_register_tiled", "a thread computes 8 x 4 outputs", conv2d_4_register_tiled, false, false,
+      {"conv2d_1_naive", "one thread per output", conv2d_1_naive, Operands::kFloat, false, 1e-6},
+      {"conv2d_2_coalesced", "lanes read neighbouring channels", conv2d_2_coalesced, Operands::kFloat, false,
        1e-6},
-      {"conv2d_5_vectorised", "16 bytes per access, no bank conflicts", conv2d_5_vectorised, false, true,
-       1e-6},
-      {"conv2d_6_tensor_cores", "TF32 mma.sync fed by cp.async", conv2d_6_tensor_cores, true, true, 2e-3},
-      {"conv2d_7_pipelined", "fragments are read a step ahead", conv2d_7_pipelined, true, true, 2e-3},
+      {"conv2d_3_tiled", "a block shares what it reads", conv2d_3_tiled, Operands::kFloat, false, 1e-6},
+      {"conv2d_4_register_tiled", "a thread computes 8 x 4 outputs", conv2d_4_register_tiled,
+       Operands::kFloat, false, 1e-6},
+      {"conv2d_5_vectorised", "16 bytes per access, no bank conflicts", conv2d_5_vectorised, Operands::kFloat,
+       true, 1e-6},
+      {"conv2d_6_tensor_cores", "TF32 mma.sync fed by cp.async", conv2d_6_tensor_cores,
+       Operands::kRoundedToTf32, true, 2e-3},
+      {"conv2d_7_pipelined", "fragments are read a step ahead", conv2d_7_pipelined, Operands::kRoundedToTf32,
+       true, 2e-3},
+      {"conv2d_8_wgmma", "one thread copies, warpgroups multiply", conv2d_8_wgmma, Operands::kCutToTf32, true,
+       2e-3, true},
   };
   return steps;
 }

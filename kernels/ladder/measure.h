@@ -9,6 +9,7 @@ namespace swag::ladder {
 
 struct DeviceOptions {
   bool check = false;    // watch every access and barrier: the emulator alone can
+  bool hopper = false;   // steps of wgmma too, on a GPU: none has run them yet (the emulator always does)
   uint64_t shuffle = 0;  // not 0: an order of blocks and threads drawn from this seed, the emulator alone
 };
 
@@ -29,6 +30,8 @@ struct Times {
 /// Before any other use of the device.
 void open_device(const DeviceOptions& options);
 std::string device_name();
+/// Whether steps of wgmma are run: asked for, and possible.
+bool runs_hopper(const DeviceOptions& options);
 /// Multiply-adds of a case worth running: an emulator takes a second for what a GPU does in a microsecond.
 int64_t affordable_products();
 

@@ -26,6 +26,8 @@ void open_device(const DeviceOptions& options) {
 
 std::string device_name() { return "emulated " + emulator::options().architecture; }
 
+bool runs_hopper(const DeviceOptions&) { return true; }
+
 int64_t affordable_products() { return 8'000'000; }
 
 Counts count(const Case& what, const std::function<void()>& launches) {

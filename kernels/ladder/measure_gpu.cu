@@ -27,6 +27,12 @@ std::string device_name() {
   return properties.name;
 }
 
+bool runs_hopper(const DeviceOptions& options) {
+  cudaDeviceProp properties;
+  CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
+  return options.hopper && properties.major == 9;
+}
+
 int64_t affordable_products() { return std::numeric_limits<int64_t>::max(); }
 
 Counts count(const Case&, const std::function<void()>& launches) {

@@ -20,6 +20,7 @@ ladder_step_objects := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(ladder_steps))
 ladder_cuda_objects := $(ladder_step_objects) $(BUILD)/cuda/kernels/ladder/measure_gpu.o \
   $(patsubst %.cpp,$(BUILD)/cuda/%.o,$(ladder_program))
 $(BUILD)/cuda/kernels/ladder/%.o: cuda_code = $(call code_for,$(tensor_core_architectures))
+$(BUILD)/cuda/kernels/ladder/conv2d_8_wgmma.o: cuda_code = $(hopper_code)
 
 $(BUILD)/cuda/kernels/ladder/%.o: kernels/ladder/%.cpp $(BUILD)/cuda/architectures | $(BUILD)/dependencies
 	@mkdir -p $(@D)

@@ -11,11 +11,13 @@ namespace {
 
 using test::random_vector;
 
-/// To the nearest float with 10 bits behind the point, ties away from zero: what cvt.rna.tf32 does.
-double rounded_to_tf32(float value) {
+/// A float with 10 bits behind the point: the nearest, ties away from zero, as cvt.rna.tf32 has it, or
+/// without the bits behind.
+double in_tf32(float value, Operands operands) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
-  bits = (bits + 0x1000u) & 0xffffe000u;
+  if (operands == Operands::kRoundedToTf32) bits += 0x1000u;
+  bits &= 0xffffe000u;
   std::memcpy(&value, &bits, sizeof bits);
   return value;
 }
@@ -96,11 +98,11 @@ double Conv2dProblem::error() const {
                            data_->channels_of(data_->expected, false));
 }
 
-double Conv2dProblem::error_of_rounded() const {
+double Conv2dProblem::error_in_tf32(Operands operands) const {
   const Data& d = *data_;
   std::vector<double> x, weight;
-  for (const float value : d.x) x.push_back(rounded_to_tf32(value));
-  for (const float value : d.weight) weight.push_back(rounded_to_tf32(value));
+  for (const float value : d.x) x.push_back(in_tf32(value, operands));
+  for (const float value : d.weight) weight.push_back(in_tf32(value, operands));
   const auto bias = test::converted<double>(d.bias);
   const auto expected = on_cpu(x, weight, d.with_epilogue ? bias.data() : nullptr, d.with_epilogue, d.params);
   return test::relative_l2(d.channels_of(d.y.values(), true), d.channels_of(expected, false));

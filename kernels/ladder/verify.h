@@ -21,8 +21,8 @@ class Conv2dProblem {
   void run(const Conv2dStep& step);
   /// Relative L2 error of the last run; infinite where it wrote between the channels of two pixels.
   double error() const;
-  /// Of the last run against a float64 convolution of operands rounded to TF32.
-  double error_of_rounded() const;
+  /// Of the last run against a float64 convolution of operands rounded or cut to TF32.
+  double error_in_tf32(Operands operands) const;
   int64_t products() const;
 
  private:

@@ -129,12 +129,18 @@ echo "{\\"precision\\": \\"$2\\", \\"wgmma\\": $SWAG_WGMMA}" """)
         self.assertEqual(self.figures("instructions"), [{"part": "instructions", "instruction": "box", "wrong": 7}])
         modes = [(line["precision"], line["wgmma"], line.get("kernels")) for line in self.figures("alive")]
         self.assertEqual(modes, 3 * [("single", 0, None), ("tf32", 0, None), ("half", 0, None)])
+        self.script("build/emulator/ladder", """echo "{\\"arguments\\": \\"$*\\"}" """)
+        self.check("--emulator", "ladder")
+        self.assertEqual([line["arguments"] for line in self.figures("ladder")], [""])
 
         self.script("build/emulator/limits", """[ "$*" = --instructions ] && echo '{"instruction": "box", "wrong": 0}'""")
         self.check("--emulator", "instructions", "alive")
         modes = [(line["precision"], line["wgmma"], line.get("kernels")) for line in self.figures("alive")[len(modes):]]
         self.assertEqual(modes, 3 * [("single", 0, None), ("tf32", 0, None), ("half", 0, None), ("tf32", 1, "wgmma"),
                                      ("half", 1, "wgmma")])
+        self.check("--emulator", "ladder")
+        self.assertEqual([line["arguments"] for line in self.figures("ladder")[1:]],
+                         ["", "--hopper --step conv2d_8_wgmma"])
 
     def test_wgmma_is_not_tried_on_other_gpus(self):
         self.script("programs/nvidia-smi", "case $* in *compute_cap*) echo 8.0;; *) echo Some GPU;; esac")
