@@ -131,7 +131,7 @@ TEST_CASE("options out of their range or their enum are refused by name") {
   refused("--smoothing", [](swag_options& o) { o.smoothing = static_cast<swag_smoothing>(-1); });
   refused("--init", [](swag_options& o) { o.init = static_cast<swag_init>(3); });
   refused("--optimizer", [](swag_options& o) { o.optimizer = static_cast<swag_optimizer>(3); });
-  refused("--precision", [](swag_options& o) { o.precision = static_cast<swag_precision>(4); });
+  refused("--precision", [](swag_options& o) { o.precision = static_cast<swag_precision>(5); });
   refused("--conv", [](swag_options& o) { o.conv = static_cast<swag_conv>(3); });  // the kernels know more
   refused("--fit", [](swag_options& o) { o.fit = static_cast<swag_fit>(3); });
   refused("--threads", [](swag_options& o) { o.threads = -1; });

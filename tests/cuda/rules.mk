@@ -43,8 +43,7 @@ emulator: $(emulator)/swag $(emulator)/swag_checked  ## swag with its CUDA kerne
 
 ifeq ($(SANITIZE),)
 cuda-test: $(emulator)/cuda_tests $(emulator)/cuda_backend_tests $(emulator)/limits $(emulator)/launch_list emulator  ## test the CUDA kernels and backend without a GPU
-	$(emulator)/cuda_tests
-	$(emulator)/cuda_backend_tests
+	$(emulator)/cuda_tests & kernels=$$!; $(emulator)/cuda_backend_tests && wait $$kernels  # each keeps hardly two cores busy
 	$(emulator)/limits
 	$(emulator)/limits --instructions
 	python3 tests/cuda/test_emulator_cli.py $(emulator)/swag
