@@ -58,7 +58,7 @@ endif
 # Counts from the emulator, registers and occupancy from ptxas where there is an nvcc, against what is recorded.
 
 # So small that counting takes a minute; channels, and so the kernels chosen, are those of large images.
-counted_networks := vgg19:32 resnet50:64 vgg19:32:tf32
+counted_networks := vgg19:32 resnet50:64 vgg19:32:tf32 vgg19:32:half
 record := docs/results/kernel_counts
 ladder_report = tools/kernel_report.py $(emulator)/ladder_counts.json \
   $(if $(NVCC),$(addprefix --ptxas ,$(ladder_step_objects:.o=.ptxas))) $(addprefix --arch sm_,$(tensor_core_architectures))
@@ -85,15 +85,17 @@ kernel-record: $(counted) $(compiled)  ## write down today's counts for kernel-r
 
 CUOBJDUMP ?= $(dir $(lastword $(NVCC)))cuobjdump
 predicted_architectures := 80 89 90
-predicted := $(foreach network,vgg19 resnet50,$(foreach size,512 1024,$(addprefix $(network):$(size):,single tf32 half)))
+predicted_in = $(foreach network,vgg19 resnet50,$(foreach size,512 1024,$(addprefix $(network):$(size):,$(1))))
+predicted := $(call predicted_in,single tf32 half)
+predicted_on_90 := $(call predicted_in,tf32+wgmma half+wgmma)
 lists := $(patsubst %,$(emulator)/launches_%.jsonl,$(predicted_architectures))
-multiplying := $(addprefix kernels/,conv2d/gemm_cuda conv2d/tensor_cuda conv2d/image_forward_cuda conv2d/image_backward_cuda \
-  gram_tensor_cuda)
+multiplying := $(addprefix kernels/,$(addprefix conv2d/,gemm_cuda image_forward_cuda image_backward_cuda tensor_tf32_cuda \
+  tensor_float16_cuda tensor_bfloat16_cuda wgmma_cuda) gram_tensor_cuda)
 loops := $(patsubst %,$(BUILD)/cuda/loops/%.sass,$(multiplying))
 PREDICTION_OPTIONS ?=
 
 $(lists): $(emulator)/launches_%.jsonl: $(emulator)/launch_list
-	$< sm_$* $(predicted) > $@.new
+	$< sm_$* $(predicted) $(predicted_on_$*) > $@.new
 	@mv $@.new $@
 
 predictions: $(lists)  ## what an evaluation should take; PREDICTION_OPTIONS="--gpu H100 --results FILE --kernels vgg19:512:tf32"
@@ -103,6 +105,7 @@ predictions-record: $(lists)  ## write down what is predicted, for tools/gpu_rep
 	tools/kernel_report.py $(addprefix --launches ,$(lists)) --record docs/results/predictions.json > /dev/null
 
 $(loops): CUDA_ARCHITECTURES := $(predicted_architectures)
+$(BUILD)/cuda/loops/kernels/conv2d/wgmma_cuda.sass: cuda_code = $(hopper_code)
 $(loops): $(BUILD)/cuda/loops/%.sass: %.cu
 	@mkdir -p $(@D)
 	$(NVCC) $(CUDA_FLAGS) -c $< -o $(@:.sass=.o) 2> /dev/null
