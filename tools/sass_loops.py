@@ -53,6 +53,8 @@ def main_loop(code):
     jumps = list(branches(code))
     loops = []
     for last, first in jumps:
+        if any(operation.startswith("EXIT") for _, operation, _ in code[first:last]):
+            continue  # not a loop: from behind the kernel's end, where waiting has been put, back to what waits
         products = sum(products_of(operation, unit) for _, operation, _ in code[first:last + 1])
         if first < last and products >= FEWEST:
             loops.append((first, last, products))

@@ -147,6 +147,11 @@ class Loops(unittest.TestCase):
         wide = SASS.replace("FFMA R", "HGMMA.64x256x8.F32.TF32 R")
         self.assertEqual(sass_loops.read(wide), {"sm_90": {"tile<3, true>": [23, 20 * 32]}})
 
+    def test_waiting_that_lies_behind_the_end_is_no_loop(self):
+        behind = "        /*0220*/                   EXIT ;\n        /*0230*/                   BRA 0x20 ;  /* 0x00 */\n"
+        waits = SASS.replace("        /*0220*/                   BRA 0x220; ", behind + "        /*0240*/                   BRA 0x240; ")
+        self.assertEqual(sass_loops.read(waits), {"sm_90": {"tile<3, true>": [23, 20]}})
+
     def test_names_are_those_of_the_list_of_launches(self):
         for demangled, name in [("void swag::cuda::conv2d::tensor_kernel<swag::Float16, 3>(swag::cuda::Arguments)", "tensor_kernel<Float16, 3>"),
                                 ("void swag::(anonymous namespace)::wgmma<(swag::cuda::Operands)2, 1>(int)", "wgmma<2, 1>"),

@@ -166,10 +166,10 @@ Convolution convolution_of(const OpWork& work) {
   return c;
 }
 
-/// Blocks of m pixels by n channels, `slices(phase)` slices of `columns` columns each, of which every row is
-/// `row_bytes` long.
+/// Blocks of m pixels by n channels, `slices(phase)` slices of `columns` columns each. Of a split sum whoever
+/// adds up reads the parts, floats.
 template <typename Blocks, typename Slices>
-Cost tiled_cost(const Gemm& g, Unit unit, int m, int n, int splits, int columns, int row_bytes,
+Cost tiled_cost(const Gemm& g, Unit unit, int m, int n, int splits, int columns, int element_bytes,
                 const Blocks& blocks, const Slices& slices) {
   Cost cost;
   cost.unit = unit;
@@ -178,8 +178,9 @@ Cost tiled_cost(const Gemm& g, Unit unit, int m, int n, int splits, int columns,
     const double each = static_cast<double>(slices(phase)) / splits;
     if (count == 0) return;
     cost.parts.push_back({count, each * columns * m * n});
-    cost.l2_bytes += static_cast<double>(count) * (each * (m + n) * row_bytes + 4.0 * m * n);
-    if (splits > 1) cost.l2_bytes += static_cast<double>(count) * 4 * m * n;  // read by whoever adds them up
+    const double sum_bytes = splits > 1 ? 2 * sizeof(float) : element_bytes;
+    cost.l2_bytes +=
+        static_cast<double>(count) * (each * (m + n) * columns * element_bytes + sum_bytes * m * n);
   });
   return cost;
 }
@@ -190,7 +191,7 @@ Cost tensor_cost(const Gemm& g, Unit unit, const Tiling& tiling, int element_byt
   const auto& tile = tiling.size();
   const int columns = row_columns(element_bytes);
   return tiled_cost(
-      g, unit, tile.m, tile.n, tiling.splits, columns, kRowBytes,
+      g, unit, tile.m, tile.n, tiling.splits, columns, element_bytes,
       [&](const Phase& phase) { return pixel_tiles(phase, tile.m) * (g.out / tile.n); },
       [&](const Phase& phase) { return int64_t{phase.taps()} * g.in / columns; });
 }
@@ -198,7 +199,7 @@ Cost tensor_cost(const Gemm& g, Unit unit, const Tiling& tiling, int element_byt
 Cost gemm_cost(const Gemm& g) {
   const Tiling t = choose_tiling(g);
   return tiled_cost(
-      g, Unit::kFloat, t.m, t.n, t.splits, kDepth, 4 * kDepth,
+      g, Unit::kFloat, t.m, t.n, t.splits, kDepth, sizeof(float),
       [&](const Phase& phase) { return ceil_div(phase.pixels(), t.m) * (g.out_padded / t.n); },
       [&](const Phase& phase) { return g.slices(phase); });
 }
