@@ -58,7 +58,7 @@ endif
 # Counts from the emulator, registers and occupancy from ptxas where there is an nvcc, against what is recorded.
 
 # So small that counting takes a minute; channels, and so the kernels chosen, are those of large images.
-counted_networks := vgg19:32 resnet50:64 vgg19:32:tf32 vgg19:32:half
+counted_networks := vgg19:32 resnet50:64 vgg19:32:tf32
 record := docs/results/kernel_counts
 ladder_report = tools/kernel_report.py $(emulator)/ladder_counts.json \
   $(if $(NVCC),$(addprefix --ptxas ,$(ladder_step_objects:.o=.ptxas))) $(addprefix --arch sm_,$(tensor_core_architectures))
