@@ -23,7 +23,7 @@ Gpu = collections.namedtuple("Gpu", "arch sms clock float32 tf32 half tensor mem
 
 # Processors, rates, memory: NVIDIA's white papers of A100 (80 GB), H100 and Ada, the data sheet of the H200. Clocks: the boost of the
 # white papers; of Hopper 1.755 as PMC10448217's table 3 has it, for it falls under load, and 1.98 is its most.
-# tensor: 0.62 of Hopper is published (arXiv 2501.12084: the rest takes wgmma); 0.90 of the others is assumed.
+# tensor: 0.62 of Hopper is published (arXiv 2501.12084: the rest takes wgmma); 0.90 of the others is assumed. Bfloat16 is as half.
 # l2: 5120 bytes a clock of A100 and H100 (the same table 3), the H200's as the H100's; of the RTX 4090 assumed.
 GPUS = {
     "H100": Gpu("sm_90", 132, 1.755, 128, 1024, 2048, 0.62, 3350, 8986, 50),
@@ -40,9 +40,12 @@ RAMP = 0.8           # assumed, us: first loads of the first blocks, last stores
 READ_BACK = 15.0     # assumed, us: of an evaluation's report, with the host that wakes up
 CACHED = 0.5         # assumed: the share of the second-level cache in which an op still finds its operands
 WARP, SCHEDULERS = 32, 4
+TENSOR_UNITS = ("tensor", "wgmma")
 BLAS_TILE = 128      # assumed: of cuBLAS's SGEMM
+WGMMA = 0.70         # assumed: the share of the tensor cores' peak that wgmma reaches under the power that Hopper may take,
+WGMMA_NARROW = 0.50  # assumed: and with tiles of 64 channels, where it reads shared memory as fast as that goes
 
-# Multiply-adds of one instruction of a warp: FFMA; mma.sync of 16 x 8 x 8 and 16 x 8 x 16.
+# Multiply-adds of one instruction of a warp: FFMA; mma.sync of 16 x 8 x 8 and 16 x 8 x 16, in which those of wgmma are counted, too.
 INSTRUCTION = {"float32": 32, "tf32": 1024, "half": 2048}
 
 # What kernels/limits/limits.cu calls what it measures.
@@ -69,7 +72,9 @@ def rates(name, limits=None, launches="graph"):
     gpu = GPUS[find_gpu(name)]
     limits = {LIMITS[key]: value for key, value in (limits or {}).items() if key in LIMITS}
     clock = gpu.clock * 1e9
-    units = {"float32": gpu.float32 * clock, "tf32": gpu.tf32 * gpu.tensor * clock, "half": gpu.half * gpu.tensor * clock}
+    units = {"float32": gpu.float32 * clock}
+    for unit, peak in (("tf32", gpu.tf32 * clock), ("half", gpu.half * clock)):
+        units.update({unit: peak * gpu.tensor, unit + ", wgmma": peak * WGMMA, unit + ", narrow wgmma": peak * WGMMA_NARROW})
     for unit in units:
         if unit in limits:
             units[unit] = limits[unit] * 1e12 / 2 / gpu.sms
@@ -99,8 +104,9 @@ def blas_parts(product):
 
 def unit_of(launch, precision):
     """Which of Rates.multiply_adds the launch uses, or None."""
-    if launch["unit"] == "tensor":
-        return "half" if precision == "half" else "tf32"
+    if launch["unit"] in TENSOR_UNITS:
+        operands = "half" if precision.startswith("half") else "tf32"
+        return operands + ("" if launch["unit"] == "tensor" else ", narrow wgmma" if launch["n"] <= 64 else ", wgmma")
     return {"float": "float32", "blas": "float32"}.get(launch["unit"])
 
 
@@ -114,11 +120,11 @@ def launch_time(launch, precision, gpu, loops):
         most = makespan(parts, gpu.sms)
         # A block of less than four warps leaves schedulers idle unless others are beside it.
         alone = max(work for _, work in parts) / min(1, launch.get("threads", WARP * SCHEDULERS) / WARP / SCHEDULERS)
-        needs["tensor cores" if launch["unit"] == "tensor" else "multiply-adds"] = max(most, alone) / rate
+        needs["tensor cores" if launch["unit"] in TENSOR_UNITS else "multiply-adds"] = max(most, alone) / rate
         loop = loops.get(gpu.arch, {}).get(launch["kernel"])
         if loop:
             instructions, products = loop
-            slots = max(most, alone) / INSTRUCTION[unit] * instructions / products
+            slots = max(most, alone) / INSTRUCTION[unit.partition(",")[0]] * instructions / products
             needs["instructions"] = slots / (SCHEDULERS * gpu.clock * BUSY)
     cached = launch["bytes"] <= CACHED * gpu.l2_bytes
     needs["L2" if cached else "memory"] = launch["bytes"] / (gpu.l2 if cached else gpu.memory)
@@ -127,6 +133,13 @@ def launch_time(launch, precision, gpu, loops):
     bound = max(needs, key=needs.get)
     us = needs[bound] * 1e6
     return Time(us + RAMP, bound if us > RAMP else "latency")
+
+
+def without_loops(ops, gpu, loops):
+    """Kernels that multiply and of whose main loop nothing is known: without it they seem faster than they are."""
+    known = loops.get(gpu.arch, {})
+    return sorted({launch["kernel"] for op in ops for launch in op["launches"]
+                   if launch["unit"] in ("float", *TENSOR_UNITS) and launch["kernel"] not in known})
 
 
 def op_time(op, gpu, loops):

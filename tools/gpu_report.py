@@ -87,7 +87,7 @@ def evaluation_rows(lines):
             fastest[network, size] = min(ms, fastest.get((network, size), ms))
     for (network, size, style_loss, precision), ms in swag.items():
         gram = style_loss == "gram"
-        predicted = predicted_ms.get(f"{network}:{size}:{precision}", "") if gram else ""
+        predicted = predicted_ms.get(f"{network}:{size}:{precision.replace(' by ', '+')}", "") if gram else ""
         name = f"swag, {precision}" + ("" if gram else f", {style_loss}")
         rows.append((network, size, name, f"{ms:.3f}", predicted, f"{ms / fastest[network, size]:.2f}" if gram else ""))
     for (network, size), ms in fastest.items():

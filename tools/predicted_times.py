@@ -21,7 +21,7 @@ class Measured:
         if not any(name.lower() in of.lower() for of in names):
             lines = []
         self.limits = {line["limit"]: line["value"] for line in lines if "limit" in line}
-        self.evaluations = {(network, size, precision): ms
+        self.evaluations = {(network, size, precision.replace(" by ", "+")): ms
                             for (network, size, loss, precision), ms in gpu_report.ours(lines).items() if loss == "gram"}
         self.ops = {(line["part"][len("ops_"):], line.get("precision", "single"), line["op"], line.get("shape", "")): line["ms"] * 1e3
                     for line in lines if line.get("part", "").startswith("ops_") and "op" in line}
@@ -86,6 +86,9 @@ def print_tables(launch_files, loops_file, gpus, results, kernels):
         print(f"## {name}\n")
         print(f"Measured there and used: {', '.join(gpu.measured)}." if gpu.measured else "Every constant is a data sheet's or assumed.")
         print()
+        unknown = sorted({kernel for ops in own.values() for kernel in gpu_model.without_loops(ops, gpu, loops)})
+        if unknown:
+            print(f"Too fast, for their main loops are not in {os.path.basename(loops_file)} (make kernel-loops): {', '.join(unknown)}.\n")
         print_table(EVALUATION_HEAD, evaluation_rows(own, gpu, loops, measured))
         for key, ops in own.items():
             record.setdefault(name, {})[name_of(key)] = round(gpu_model.evaluation_ms(ops, gpu, loops), 3)

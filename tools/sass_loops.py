@@ -4,9 +4,10 @@
     cuobjdump -sass kernel.o > kernel.sass
     tools/sass_loops.py kernel.sass ... > docs/results/kernel_loops.json
 
-The main loop is the innermost with most products (FFMA, or HMMA where there are any). What a branch within it can skip and
-neither loads, stores nor multiplies is not counted: it is for some rounds only, as where the GEMM adds up its pieces.
-tools/gpu_model.py takes the issue slots of a product from it. cuobjdump comes with the CUDA toolkit. Needs the standard library and c++filt (binutils).
+The main loop is the innermost with most products (HGMMA, else HMMA, else FFMA). Of an HGMMA, which four warps issue together for 64 rows,
+a warp's part is 16 rows, so it counts as many HMMAs of 16 x 8. What a branch within the loop can skip and neither loads, stores nor
+multiplies is not counted: it is for some rounds only, as where the GEMM adds up its pieces. tools/gpu_model.py takes the
+issue slots of a product from it. cuobjdump comes with the CUDA toolkit. Needs the standard library and c++filt (binutils).
 """
 import json
 import re
@@ -14,8 +15,9 @@ import sys
 
 from kernel_report import demangle, plain_name
 
-INSTRUCTION = re.compile(r"^\s*/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)\s*([^;]*);")
-MOVES = ("LD", "ST", "ATOM", "RED", "HMMA", "FFMA")  # LDGSTS too
+INSTRUCTION = re.compile(r"^\s*/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)\s*([^;]*);")
+UNITS = ("HGMMA", "HMMA", "FFMA")
+MOVES = ("LD", "ST", "ATOM", "RED", *UNITS)  # LDGSTS too
 FEWEST = 16  # products of a main loop: fewer are the arithmetic of something else
 
 
@@ -38,13 +40,22 @@ def skipped(code, jumps, first, last):
     return len(aside)
 
 
+def products_of(operation, unit):
+    if not operation.startswith(unit):
+        return 0
+    columns = re.match(r"HGMMA\.64x(\d+)x", operation)
+    return int(columns[1]) // 8 if columns else 1
+
+
 def main_loop(code):
     """[instructions, products] of [(address, operation, operands)], or None where no loop has products."""
-    unit = "HMMA" if any(operation.startswith("HMMA") for _, operation, _ in code) else "FFMA"
+    unit = next((unit for unit in UNITS if any(operation.startswith(unit) for _, operation, _ in code)), UNITS[-1])
     jumps = list(branches(code))
     loops = []
     for last, first in jumps:
-        products = sum(operation.startswith(unit) for _, operation, _ in code[first:last + 1])
+        if any(operation.startswith("EXIT") for _, operation, _ in code[first:last]):
+            continue  # not a loop: from behind the kernel's end, where waiting has been put, back to what waits
+        products = sum(products_of(operation, unit) for _, operation, _ in code[first:last + 1])
         if first < last and products >= FEWEST:
             loops.append((first, last, products))
     inner = [loop for loop in loops if not any(loop[0] <= other[0] and other[1] <= loop[1] and other != loop for other in loops)]
@@ -55,9 +66,9 @@ def main_loop(code):
 
 
 def short_name(name):
-    """As tests/cuda/emulator/launch_list.cpp has it: without namespaces, "tile_kernel<3, true>"."""
-    name, _, arguments = plain_name(name).partition("<")
-    return name.rsplit("::", 1)[-1] + ("<" + arguments.replace(",", ", ") if arguments else "")
+    """As tests/cuda/emulator/launch_list.cpp has it: without namespaces and types of enumerators, "tile_kernel<Float16, 3, true>"."""
+    name = re.sub(r"(?:\w+::)+", "", plain_name(name))
+    return re.sub(r"\(\w+\)(?=\d)", "", name).replace(",", ", ")
 
 
 def read(text):

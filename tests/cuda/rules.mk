@@ -84,15 +84,17 @@ kernel-record: $(counted) $(compiled)  ## write down today's counts for kernel-r
 
 CUOBJDUMP ?= $(dir $(lastword $(NVCC)))cuobjdump
 predicted_architectures := 80 89 90
-predicted := $(foreach network,vgg19 resnet50,$(foreach size,512 1024,$(addprefix $(network):$(size):,single tf32 half)))
+predicted_in = $(foreach network,vgg19 resnet50,$(foreach size,512 1024,$(addprefix $(network):$(size):,$(1))))
+predicted := $(call predicted_in,single tf32 half)
+predicted_on_90 := $(call predicted_in,tf32+wgmma half+wgmma)
 lists := $(patsubst %,$(emulator)/launches_%.jsonl,$(predicted_architectures))
-multiplying := $(addprefix kernels/,conv2d/gemm_cuda conv2d/tensor_cuda conv2d/image_forward_cuda conv2d/image_backward_cuda \
-  gram_tensor_cuda)
+multiplying := $(addprefix kernels/,$(addprefix conv2d/,gemm_cuda image_forward_cuda image_backward_cuda tensor_tf32_cuda \
+  tensor_float16_cuda tensor_bfloat16_cuda wgmma_cuda) gram_tensor_cuda)
 loops := $(patsubst %,$(BUILD)/cuda/loops/%.sass,$(multiplying))
 PREDICTION_OPTIONS ?=
 
 $(lists): $(emulator)/launches_%.jsonl: $(emulator)/launch_list
-	$< sm_$* $(predicted) > $@.new
+	$< sm_$* $(predicted) $(predicted_on_$*) > $@.new
 	@mv $@.new $@
 
 predictions: $(lists)  ## what an evaluation should take; PREDICTION_OPTIONS="--gpu H100 --results FILE --kernels vgg19:512:tf32"
@@ -102,6 +104,7 @@ predictions-record: $(lists)  ## write down what is predicted, for tools/gpu_rep
 	tools/kernel_report.py $(addprefix --launches ,$(lists)) --record docs/results/predictions.json > /dev/null
 
 $(loops): CUDA_ARCHITECTURES := $(predicted_architectures)
+$(BUILD)/cuda/loops/kernels/conv2d/wgmma_cuda.sass: cuda_code = $(hopper_code)
 $(loops): $(BUILD)/cuda/loops/%.sass: %.cu
 	@mkdir -p $(@D)
 	$(NVCC) $(CUDA_FLAGS) -c $< -o $(@:.sass=.o) 2> /dev/null

@@ -161,8 +161,8 @@ class Launches(EmulatorTest):
         return [json.loads(line) for line in result.stdout.splitlines()] if code == 0 else result.stderr
 
     def test_every_product_of_a_convolution_is_in_its_launches(self):
-        for arch in ("sm_80", "sm_90"):
-            for op in self.listed(arch, "resnet18:64:single", "resnet18:64:tf32", "resnet18:64:half"):
+        for arch, more in (("sm_80", []), ("sm_90", ["tf32+wgmma", "half+wgmma"])):
+            for op in self.listed(arch, *(f"resnet18:64:{precision}" for precision in ["single", "tf32", "half", *more])):
                 with self.subTest(arch=arch, precision=op["precision"], op=op["op"], shape=op["shape"]):
                     self.assertTrue(op["launches"])
                     numbers = [int(text) for text in re.findall(r"\d+", op["shape"])]
@@ -172,21 +172,45 @@ class Launches(EmulatorTest):
                     products = h * w * c_out * c_in * kh * kw
                     listed = sum(blocks * work for launch in op["launches"] for blocks, work in launch.get("parts", []))
                     self.assertGreaterEqual(listed, products)
-                    self.assertLessEqual(listed, 16 * products)  # a map of 2 x 2 in a tile of 4 x 16
+                    # A map of 2 x 2 in a tile of 4 x 16, or of 8 x 16.
+                    self.assertLessEqual(listed, (32 if "wgmma" in op["precision"] else 16) * products)
                     for launch in op["launches"]:
                         blocks = sum(blocks for blocks, _ in launch.get("parts", []))
                         self.assertLessEqual(blocks, math.prod(launch["grid"]))  # phases have fewer than the longest
 
     def test_tensor_cores_have_what_the_precision_says(self):
-        units = {precision: {launch["unit"] for op in self.listed("sm_90", f"resnet18:64:{precision}") for launch in op["launches"]}
-                 for precision in ("single", "tf32", "half")}
-        self.assertNotIn("tensor", units["single"])
-        self.assertIn("tensor", units["tf32"])
-        self.assertIn("tensor", units["half"])
+        for precision, unit in [("single", "float"), ("tf32", "tensor"), ("half", "tensor"), ("tf32+wgmma", "wgmma"), ("half+wgmma", "wgmma")]:
+            ops = self.listed("sm_90", f"resnet18:64:{precision}")
+            with self.subTest(precision=precision):
+                # Those of the image are the float units' in every precision. What is prepared in single precision is not listed.
+                self.assertEqual({launch["unit"] for op in ops for launch in op["launches"]
+                                  if op["op"].startswith("conv2d") and not op["shape"].startswith("64x64x3 ")} - {"none"}, {unit})
+                self.assertEqual(sum(op["op"] == "conv2d_forward" and op["shape"].startswith("64x64x3 ") for op in ops), 1)
+
+    def test_half_moves_half_of_the_bytes(self):
+        tf32, half = ({(op["op"], op["shape"]): sum(launch["bytes"] for launch in op["launches"])
+                       for op in self.listed("sm_90", f"resnet18:64:{precision}")} for precision in ("tf32", "half"))
+        self.assertEqual(tf32.keys(), half.keys())
+        for (op, shape), moved in tf32.items():
+            if op.startswith("conv2d") and not shape.startswith("64x64x3 ") or op == "add_forward":
+                self.assertAlmostEqual(half[op, shape] / moved, 0.5, delta=0.02, msg=f"{op}, {shape}")  # masks are as large
+
+    def test_every_kernel_that_multiplies_has_a_recorded_loop(self):
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "results", "kernel_loops.json"), encoding="utf-8") as file:
+            loops = json.load(file)
+        for arch, more in (("sm_80", []), ("sm_89", []), ("sm_90", ["tf32+wgmma", "half+wgmma"])):
+            # Large maps have the large tiles, small ones the others.
+            subjects = [f"{subject}:{precision}" for precision in ["tf32", "half", *more] for subject in ("vgg19:512", "resnet50:64")]
+            subjects.append("resnet50:64:single")
+            multiply = {launch["kernel"] for op in self.listed(arch, *subjects) for launch in op["launches"]
+                        if launch["unit"] in ("float", "tensor", "wgmma")}
+            self.assertEqual(sorted(multiply - loops[arch].keys()), [], f"{arch}: renamed or new: make kernel-loops")
 
     def test_what_is_not_understood_is_one_line(self):
         self.assertIn("expected NETWORK:SIZE:PRECISION", self.listed("sm_90", "vgg19:64", code=1))
         self.assertIn("sm_1", self.listed("sm_1", "vgg19:64:tf32", code=1))
+        self.assertIn("sm_80 has no wgmma", self.listed("sm_80", "vgg19:64:half+wgmma", code=1))
+        self.assertIn("half+wgmmas", self.listed("sm_90", "vgg19:64:half+wgmmas", code=1))
 
 
 if __name__ == "__main__":

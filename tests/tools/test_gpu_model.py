@@ -18,7 +18,8 @@ import kernel_report  # noqa: E402
 import sass_loops  # noqa: E402
 
 # Round figures: 10 processors at 1 GHz, 100 multiply-adds per clock and processor, 1 TB/s, 4 TB/s, 1 MiB; a gap of 1 us.
-GPU = model.Rates("sm_90", 10, 1e9, {"float32": 100e9 / model.BUSY, "tf32": 1000e9 / model.BUSY, "half": 2000e9 / model.BUSY},
+GPU = model.Rates("sm_90", 10, 1e9, {"float32": 100e9 / model.BUSY, "tf32": 1000e9 / model.BUSY, "half": 2000e9 / model.BUSY,
+                                     "tf32, wgmma": 800e9 / model.BUSY, "tf32, narrow wgmma": 500e9 / model.BUSY},
                   1e12, 4e12, 1 << 20, 1.0, [])
 
 
@@ -40,6 +41,11 @@ class KernelTime(unittest.TestCase):
     def test_tensor_cores_have_rates_of_their_own(self):
         self.assertEqual(us(unit="tensor"), (1, "tensor cores"))
         self.assertEqual(us("half", unit="tensor"), (0.5, "latency"))  # less than it takes to begin and to end
+
+    def test_wgmma_has_rates_of_its_own(self):
+        self.assertEqual(us("tf32+wgmma", unit="wgmma", n=128), (1.25, "tensor cores"))
+        self.assertEqual(us("tf32+wgmma", unit="wgmma", n=64), (2, "tensor cores"))
+        self.assertEqual(us("tf32+wgmma", unit="tensor"), (1, "tensor cores"))  # a Gram matrix
 
     def test_bytes_bound_a_kernel_of_many_bytes(self):
         self.assertEqual(us(bytes=40e6), (40, "memory"))
@@ -72,6 +78,12 @@ class KernelTime(unittest.TestCase):
         # 1e6 / 32 products, six instructions each, four a clock: 46875 clocks.
         self.assertEqual(us(loops=loops), (round(46.875 / model.BUSY, 6), "instructions"))
         self.assertEqual(us(loops={"sm_80": loops["sm_90"]})[0], 10)
+
+    def test_kernels_that_multiply_without_a_known_loop_are_named(self):
+        op = {"launches": [launch(), launch(kernel="other", unit="wgmma", n=64), launch(kernel="cublasSgemm", unit="blas", product=[8, 8, 8, 1]),
+                           launch(kernel="relu", unit="none")]}
+        self.assertEqual(model.without_loops([op], GPU, {"sm_90": {"tile_kernel<1>": [12, 2]}}), ["other"])
+        self.assertEqual(model.without_loops([op], GPU, {"sm_80": {"tile_kernel<1>": [12, 2]}}), ["other", "tile_kernel<1>"])
 
     def test_products_of_cublas_are_padded_to_tiles(self):
         self.assertEqual(model.blas_parts([512, 130, 100, 3]), [(4 * 2 * 3, 128 * 128 * 100)])
@@ -131,6 +143,21 @@ class Loops(unittest.TestCase):
     def test_a_copy_that_may_be_skipped_counts(self):
         self.assertEqual(sass_loops.read(SASS.replace("FADD", "LDG ", 1)), {"sm_90": {"tile<3, true>": [26, 20]}})
 
+    def test_a_wgmma_is_as_many_products_as_a_warps_part_of_it(self):
+        wide = SASS.replace("FFMA R", "HGMMA.64x256x8.F32.TF32 R")
+        self.assertEqual(sass_loops.read(wide), {"sm_90": {"tile<3, true>": [23, 20 * 32]}})
+
+    def test_waiting_that_lies_behind_the_end_is_no_loop(self):
+        behind = "        /*0220*/                   EXIT ;\n        /*0230*/                   BRA 0x20 ;  /* 0x00 */\n"
+        waits = SASS.replace("        /*0220*/                   BRA 0x220; ", behind + "        /*0240*/                   BRA 0x240; ")
+        self.assertEqual(sass_loops.read(waits), {"sm_90": {"tile<3, true>": [23, 20]}})
+
+    def test_names_are_those_of_the_list_of_launches(self):
+        for demangled, name in [("void swag::cuda::conv2d::tensor_kernel<swag::Float16, 3>(swag::cuda::Arguments)", "tensor_kernel<Float16, 3>"),
+                                ("void swag::(anonymous namespace)::wgmma<(swag::cuda::Operands)2, 1>(int)", "wgmma<2, 1>"),
+                                ("swag::cuda::conv2d::plain(float*, long)", "plain")]:
+            self.assertEqual(sass_loops.short_name(demangled), name)
+
     def test_a_kernel_without_products_has_no_main_loop(self):
         self.assertEqual(sass_loops.read(SASS.replace("FFMA", "FMUL")), {})
 
@@ -184,6 +211,17 @@ class Tables(unittest.TestCase):
         lines = self.report("--gpu", "H100", *self.measured(), results=limits)
         self.assertIn("Measured there and used: memory.", lines)
         self.assertIn("| vgg19 | 512 | tf32 | 2 | 0.00 | 0.42 | 0.23 | 0.56 |", lines)
+
+    def test_kernels_whose_loops_are_not_recorded_are_named(self):
+        self.assertFalse(any("make kernel-loops" in line for line in self.report("--gpu", "H100")))
+        lines = self.report("--gpu", "H100", ops=[listed(launches=[launch(), launch(unit="none", kernel="relu")])])
+        self.assertIn("Too fast, for their main loops are not in kernel_loops.json (make kernel-loops): tile_kernel<1>.", lines)
+
+    def test_what_wgmma_took_stands_beside_its_prediction(self):
+        results = [*RESULTS, {"part": "alive", "network": "vgg19", "size": 512, "style_loss": "gram", "precision": "tf32", "kernels": "wgmma",
+                              "ms_median": 0.438}]
+        lines = self.report("--gpu", "H100", *self.measured(), ops=[listed(precision="tf32+wgmma") for _ in range(2)], results=results)
+        self.assertIn("| vgg19 | 512 | tf32+wgmma | 2 | 0.00 | 0.22 | 0.44 | 2.00 |", lines)
 
     def test_lists_of_other_architectures_are_not_a_gpus(self):
         lines = self.report("--gpu", "A100", ops=[listed(), listed(architecture="sm_80", precision="single")])

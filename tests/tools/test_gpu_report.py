@@ -49,7 +49,7 @@ class Report(unittest.TestCase):
         for row in ("NVIDIA H100, driver 580, 2026-01-02, commit 0123456789ab with changes; PyTorch 2.9, cuDNN 9.1.",
                     f"| vgg19 | 512 | swag, single | 11.000 | {PREDICTED['vgg19:512:single']} | 4.40 |",  # the median of both
                     f"| vgg19 | 512 | swag, tf32 | 2.500 | {PREDICTED['vgg19:512:tf32']} | 1.00 |",
-                    "| vgg19 | 512 | swag, tf32 by wgmma | 3.000 |  | 1.20 |",
+                    f"| vgg19 | 512 | swag, tf32 by wgmma | 3.000 | {PREDICTED['vgg19:512:tf32+wgmma']} | 1.20 |",
                     "| vgg19 | 512 | swag, single, wasserstein | 11.000 |  |  |",
                     "| vgg19 | 512 | PyTorch, channels last, half, graph | 5.500 |  | 2.20 |",
                     "| vgg19 | 512 | PyTorch 2.9, half | 4.000 | 2.000 | 0.50 |",

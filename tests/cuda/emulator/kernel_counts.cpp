@@ -28,8 +28,7 @@ class Counter {
  public:
   void observe(const std::string& network, const OpWork& work, bool begins) {
     if (begins) {
-      // Only the convolutions know of other precisions.
-      const bool differs = precision_.empty() || work.name().find("conv2d") == 0;
+      const bool differs = precision_.empty() || knows_precision(work.op);
       counts_ = differs && seen_.insert(precision_ + work.name()).second;
       if (counts_) count(true);
       return;
@@ -46,6 +45,12 @@ class Counter {
   const std::vector<emulator::ReportCase>& cases() const { return cases_; }
 
  private:
+  /// TF32 is what the convolutions read, half what maps are stored in.
+  bool knows_precision(const std::string& op) const {
+    const auto begins = [&](const char* name) { return op.find(name) == 0; };
+    if (precision_ != "half") return begins("conv2d");
+    return !begins("lbfgs") && !begins("total_variation") && !begins("gram_difference");
+  }
   static void count(bool on) {
     emulator::Options options = emulator::options();
     options.count = on;

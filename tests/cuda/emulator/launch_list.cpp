@@ -1,14 +1,11 @@
 // Lists what one evaluation asks of a GPU: every op, every kernel with its grid, what it multiplies and
 // moves. For tools/gpu_model.py, which predicts times from it.
 //
-//   launch_list sm_90 vgg19:512:tf32 resnet50:1024:half > launches.jsonl
+//   launch_list sm_90 vgg19:512:tf32 resnet50:1024:half vgg19:512:half+wgmma > launches.jsonl
 //
 // The program itself runs, on the emulated GPU of that architecture, but in place of the emulator's engine
 // and products stand those below, which write down what was launched and do nothing: so 1024 pixels take
 // seconds, and a prediction follows the code when tiles change. Sums, and so losses, are those of zeros.
-//
-// `half`, which the program does not have yet, is TF32's list with maps of 16 bits and the tilings that
-// choose_tensor_tiling gives them.
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -17,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv2d/tensor_plan_cuda.h"
+#include "kernels/conv2d/wgmma_plan_cuda.h"
 #include "src/backend/device_plugin.h"
 #include "src/network/graph.h"
 #include "src/run/bench.h"
@@ -45,6 +42,12 @@ struct Asked {
 
   int64_t blocks() const { return int64_t{grid.x} * grid.y * grid.z; }
   bool is(const char* name) const { return kernel.compare(0, std::string(name).size(), name) == 0; }
+  /// Of what a kernel reads, as its template's arguments say; wgmma's first is a WgmmaOperands.
+  int operand_bytes() const {
+    const bool small = kernel.find("Float16") != std::string::npos ||
+                       (is("conv2d_wgmma_kernel") && !is("conv2d_wgmma_kernel<0,"));
+    return small ? 2 : 4;
+  }
 };
 
 std::vector<Asked>& asked() {
@@ -63,14 +66,15 @@ void ask_product(const char* name, int m, int n, int k, int batch, int element_b
   asked().push_back(product);
 }
 
+/// And without the types of enumerators: as tools/sass_loops.py has it.
 std::string without_namespaces(std::string name) {
-  for (const char* part :
-       {"(anonymous namespace)::", "{anonymous}::", "swag::", "cuda::", "conv2d::", "void "}) {
+  for (const char* part : {"(anonymous namespace)::", "{anonymous}::", "swag::", "cuda::", "conv2d::",
+                           "void ", "(WgmmaOperands)"}) {
     const std::string text = part;
     for (size_t at = name.find(text); at != std::string::npos; at = name.find(text))
       name.erase(at, text.size());
   }
-  return name.substr(0, name.find('('));
+  return name;
 }
 
 }  // namespace
@@ -115,8 +119,8 @@ namespace {
 
 // ---------------------------------------------------------------- what a launch costs at least
 
-enum class Unit { kNone, kFloat, kTensor, kBlas };
-const char* const kUnits[] = {"none", "float", "tensor", "blas"};
+enum class Unit { kNone, kFloat, kTensor, kWgmma, kBlas };
+const char* const kUnits[] = {"none", "float", "tensor", "wgmma", "blas"};
 
 /// As many blocks with as many multiply-adds each, those with padding too.
 struct Part {
@@ -126,6 +130,7 @@ struct Part {
 
 struct Cost {
   Unit unit = Unit::kNone;
+  int n = 0;  // channels of a tile of wgmma, on which its rate depends
   std::vector<Part> parts;
   double bytes = 0;     // of device memory: operands read once and results written once
   double l2_bytes = 0;  // that all blocks ask for; 0: no more than `bytes`
@@ -161,10 +166,10 @@ Convolution convolution_of(const OpWork& work) {
   return c;
 }
 
-/// Blocks of m pixels by n channels, `slices(phase)` slices of `columns` columns each, of which every row is
-/// `row_bytes` long.
+/// Blocks of m pixels by n channels, `slices(phase)` slices of `columns` columns each. Of a split sum whoever
+/// adds up reads the parts, floats.
 template <typename Blocks, typename Slices>
-Cost tiled_cost(const Gemm& g, Unit unit, int m, int n, int splits, int columns, int row_bytes,
+Cost tiled_cost(const Gemm& g, Unit unit, int m, int n, int splits, int columns, int element_bytes,
                 const Blocks& blocks, const Slices& slices) {
   Cost cost;
   cost.unit = unit;
@@ -173,17 +178,20 @@ Cost tiled_cost(const Gemm& g, Unit unit, int m, int n, int splits, int columns,
     const double each = static_cast<double>(slices(phase)) / splits;
     if (count == 0) return;
     cost.parts.push_back({count, each * columns * m * n});
-    cost.l2_bytes += static_cast<double>(count) * (each * (m + n) * row_bytes + 4.0 * m * n);
-    if (splits > 1) cost.l2_bytes += static_cast<double>(count) * 4 * m * n;  // read by whoever adds them up
+    const double sum_bytes = splits > 1 ? 2 * sizeof(float) : element_bytes;
+    cost.l2_bytes +=
+        static_cast<double>(count) * (each * (m + n) * columns * element_bytes + sum_bytes * m * n);
   });
   return cost;
 }
 
-Cost tensor_cost(const Gemm& g, const TensorTiling& tiling, int element_bytes) {
-  const TensorTile& tile = tiling.size();
+/// Of a TensorTiling or a WgmmaTiling.
+template <typename Tiling>
+Cost tensor_cost(const Gemm& g, Unit unit, const Tiling& tiling, int element_bytes) {
+  const auto& tile = tiling.size();
   const int columns = row_columns(element_bytes);
   return tiled_cost(
-      g, Unit::kTensor, tile.m, tile.n, tiling.splits, columns, kRowBytes,
+      g, unit, tile.m, tile.n, tiling.splits, columns, element_bytes,
       [&](const Phase& phase) { return pixel_tiles(phase, tile.m) * (g.out / tile.n); },
       [&](const Phase& phase) { return int64_t{phase.taps()} * g.in / columns; });
 }
@@ -191,7 +199,7 @@ Cost tensor_cost(const Gemm& g, const TensorTiling& tiling, int element_bytes) {
 Cost gemm_cost(const Gemm& g) {
   const Tiling t = choose_tiling(g);
   return tiled_cost(
-      g, Unit::kFloat, t.m, t.n, t.splits, kDepth, 4 * kDepth,
+      g, Unit::kFloat, t.m, t.n, t.splits, kDepth, sizeof(float),
       [&](const Phase& phase) { return ceil_div(phase.pixels(), t.m) * (g.out_padded / t.n); },
       [&](const Phase& phase) { return g.slices(phase); });
 }
@@ -218,24 +226,28 @@ Cost cost_of(const Asked& a, const OpWork& work, bool is_first) {
     cost.bytes = work.bytes;
     const double products = work.flops / 2 / static_cast<double>(a.blocks());
     cost.parts.push_back({a.blocks(), products});
-  } else if (a.is("conv2d_add_splits_kernel")) {
-    cost.bytes = static_cast<double>(gemm_workspace_bytes(convolution_of(work).gemm(), DType::kFloat32));
+  } else if (a.is("conv2d_add_splits_kernel")) {  // its argument is what it writes
+    const DType written = a.operand_bytes() == 2 ? DType::kFloat16 : DType::kFloat32;
+    cost.bytes = static_cast<double>(gemm_workspace_bytes(convolution_of(work).gemm(), written));
   } else if (a.is("gram_tensor_kernel")) {
     const Conv2dParams map = map_of();
     const double positions = static_cast<double>(map.h) * map.w / a.grid.y;
     cost.unit = Unit::kTensor;
     cost.parts.push_back({a.blocks(), positions * kGramTile * kGramTile});
     cost.bytes = work.bytes;
-    cost.l2_bytes = static_cast<double>(a.blocks()) * positions * 2 * kGramTile * 4;
-  } else if (a.is("centre_kernel")) {  // reads S, writes a copy
-    cost.bytes =
-        8.0 * std::min<double>(kGramChunk * a.grid.y, 1.0 * map_of().h * map_of().w) * map_of().layer.c_in;
+    cost.l2_bytes = static_cast<double>(a.blocks()) * positions * 2 * kGramTile * a.operand_bytes();
+  } else if (a.is("centre_kernel")) {  // reads S, writes a copy in float
+    const double positions = std::min<double>(kGramChunk * a.grid.y, 1.0 * map_of().h * map_of().w);
+    cost.bytes = (a.operand_bytes() + 4) * positions * map_of().layer.c_in;
   } else if (a.is("add_products_kernel") || a.is("store_gram_kernel") || a.is("add_gram_splits_kernel")) {
     const double d = map_of().layer.c_in, slices = a.is("add_products_kernel") ? a.grid.y : 1;
     cost.bytes = 8 * d * d * slices;
-  } else if (a.is("tensor_pack_kernel")) {
+  } else if (a.is("tensor_pack_kernel")) {  // reads float
     const double d = map_of().layer.c_in;
-    cost.bytes = 8 * d * d;
+    cost.bytes = (4 + a.operand_bytes()) * d * d;
+  } else if (a.is("gram_range_kernel")) {
+    const double d = map_of().layer.c_in;
+    cost.bytes = 4 * d * d;
   } else if (is_first) {
     cost.bytes = work.bytes;
   }
@@ -248,8 +260,9 @@ struct Subject {
   std::string network;
   int size = 0;
   std::string precision;
+  bool wgmma = false;
 
-  bool half() const { return precision == "half"; }
+  std::string mode() const { return precision + (wgmma ? "+wgmma" : ""); }
 };
 
 Json json_of(const Asked& a, const Cost& cost) {
@@ -266,42 +279,35 @@ Json json_of(const Asked& a, const Cost& cost) {
     for (const Part& part : cost.parts) parts.push_back({part.blocks, part.multiply_adds});
     json["parts"] = parts;
   }
+  if (cost.n > 0) json["n"] = cost.n;
   json["bytes"] = cost.bytes;
   if (cost.l2_bytes > 0) json["l2_bytes"] = cost.l2_bytes;
   return json;
 }
 
-/// The plan of a launch on tensor cores, and for 16 bits the launch itself. Throws where plan and launch
-/// differ.
-Cost planned(Asked& a, const OpWork& work, const TensorUnits& units, bool half) {
+/// The plan of a convolution's launch on tensor cores. Throws where plan and launch differ.
+Cost planned(const Asked& a, const OpWork& work, const TensorUnits& units) {
   const Gemm g = convolution_of(work).gemm();
-  const auto grid_of = [&](const TensorTiling& tiling) {
-    const int phases = std::min(g.phases(), kPhasesPerLaunch);
-    return dim3(static_cast<unsigned>(launched_tiles(g, tiling.size()) / phases),
-                static_cast<unsigned>(tiling.splits), static_cast<unsigned>(phases));
+  const int bytes = a.operand_bytes();
+  const auto check = [&](int64_t tiles, int splits) {
+    const int64_t phases = std::min(g.phases(), kPhasesPerLaunch);
+    if (a.grid.x != tiles / phases || static_cast<int>(a.grid.y) != splits || a.grid.z != phases) {
+      throw std::runtime_error(work.name() + ": launched otherwise than planned");
+    }
   };
-  TensorTiling tiling = choose_tensor_tiling(g, sizeof(float), units);
-  const dim3 grid = grid_of(tiling);
-  if (grid.x != a.grid.x || grid.y != a.grid.y || grid.z != a.grid.z) {
-    throw std::runtime_error(work.name() + ": launched otherwise than planned");
+  Cost cost;
+  if (a.is("conv2d_wgmma_kernel")) {
+    const WgmmaTiling tiling = choose_wgmma_tiling(g, bytes, units);
+    check(wgmma_launched_tiles(g, tiling.size()), tiling.splits);
+    cost = tensor_cost(g, Unit::kWgmma, tiling, bytes);
+    cost.n = tiling.size().n;
+  } else {
+    const TensorTiling tiling = choose_tensor_tiling(g, bytes, units);
+    check(launched_tiles(g, tiling.size()), tiling.splits);
+    cost = tensor_cost(g, Unit::kTensor, tiling, bytes);
   }
-  if (half) {
-    tiling = choose_tensor_tiling(g, 2, units);
-    a.kernel = "conv2d_tensor_kernel<" + std::to_string(tiling.tile) + ">";
-    a.grid = grid_of(tiling);
-    a.block = dim3(static_cast<unsigned>(tiling.size().threads()));
-    a.shared_bytes = static_cast<size_t>(tiling.size().shared_bytes());
-  }
-  Cost cost = tensor_cost(g, tiling, half ? 2 : 4);
   cost.bytes = work.bytes;
   return cost;
-}
-
-/// Whether an op's operands are maps, of 16 bits then. What is counted with them, masks and positions, is
-/// small.
-bool moves_maps(const OpWork& work) {
-  const bool matrix = work.op == "gram_difference";
-  return !matrix && work.op.find("lbfgs") != 0 && work.op.find("total_variation") != 0;
 }
 
 class Lister {
@@ -312,21 +318,25 @@ class Lister {
     options.device_bytes = size_t{64} << 30;  // of which only what is written becomes memory
     emulator::configure(options);
     const emulator::Architecture& a = *emulator::find_architecture(architecture);
+    has_wgmma_ = a.major == 9;
     units_.processors = a.multiprocessors;
     units_.shared_bytes = static_cast<int>(a.shared_per_block_optin);
     units_.processor_shared_bytes = static_cast<int>(a.shared_per_multiprocessor);
-    backend_ = swag_cuda_plugin()->make_backend(0);
   }
 
   void list(const Subject& subject) {
+    if (subject.wgmma && !has_wgmma_) throw std::runtime_error(architecture_ + " has no wgmma: sm_90 has");
+    setenv("SWAG_WGMMA", subject.wgmma ? "1" : "0", 1);  // a backend asks when it is made
+    const std::unique_ptr<Backend> backend = swag_cuda_plugin()->make_backend(0);
     Model model;
     model.graph = make_network(subject.network);
     model.weights = splitmix_weights(model.graph, kSeed);
     StylizeOptions options;
-    options.precision = parse_precision(subject.half() ? "tf32" : subject.precision);
+    options.precision = parse_precision(subject.precision);
     options.history = 1;
     options.objective.style_loss = StyleLossKind::kGram;
-    bench_ops(*backend_, model, options, subject.size, 1, [&](const OpWork& work, bool begins) {
+    // What prepares half precision, a way through the network in single, comes before the ops it shows.
+    bench_ops(*backend, model, options, subject.size, 1, [&](const OpWork& work, bool begins) {
       if (begins) {
         asked().clear();
         emulator::take_calls();
@@ -340,29 +350,24 @@ class Lister {
   void print(const Subject& subject, const OpWork& work) {
     const emulator::CallCounts calls = emulator::take_calls();
     Json launches = Json::array();
-    for (Asked& a : asked()) {
-      const bool convolves = a.is("conv2d_tensor_kernel");
-      Cost cost = convolves ? planned(a, work, units_, subject.half()) : cost_of(a, work, launches.empty());
-      if (subject.half() && moves_maps(work)) {
-        cost.bytes /= 2;
-        if (!convolves) cost.l2_bytes /= 2;
-      }
-      launches.push_back(json_of(a, cost));
+    for (const Asked& a : asked()) {
+      const bool planned_here = a.is("conv2d_tensor_kernel") || a.is("conv2d_wgmma_kernel");
+      launches.push_back(
+          json_of(a, planned_here ? planned(a, work, units_) : cost_of(a, work, launches.empty())));
     }
     for (uint64_t i = 0; i < calls.fills + calls.within_device; ++i) {
       launches.push_back(
           {{"kernel", calls.fills > 0 ? "memset" : "memcpy"}, {"unit", "none"}, {"bytes", work.bytes}});
     }
-    const Json line = {
-        {"network", subject.network},    {"size", subject.size}, {"precision", subject.precision},
-        {"architecture", architecture_}, {"op", work.op},        {"shape", work.shape},
-        {"launches", launches}};
+    const Json line = {{"network", subject.network},    {"size", subject.size}, {"precision", subject.mode()},
+                       {"architecture", architecture_}, {"op", work.op},        {"shape", work.shape},
+                       {"launches", launches}};
     std::printf("%s\n", line.dump().c_str());
   }
 
   std::string architecture_;
+  bool has_wgmma_ = false;
   TensorUnits units_;
-  std::unique_ptr<Backend> backend_;
 };
 
 Subject subject_of(const std::string& text) {
@@ -372,7 +377,11 @@ Subject subject_of(const std::string& text) {
   if (words.size() != 3 || std::atoi(words[1].c_str()) < 1) {
     throw std::runtime_error(text + ": expected NETWORK:SIZE:PRECISION");
   }
-  return {words[0], std::atoi(words[1].c_str()), words[2]};
+  const std::string precision = words[2].substr(0, words[2].find('+'));
+  if (words[2] != precision && words[2] != precision + "+wgmma") {
+    throw std::runtime_error(words[2] + ": only wgmma can be added to a precision");
+  }
+  return {words[0], std::atoi(words[1].c_str()), precision, words[2] != precision};
 }
 
 int run(int argc, char** argv) {
