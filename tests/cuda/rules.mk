@@ -42,8 +42,9 @@ $(emulator)/cuda_backend_tests: $(plain_kernels) $(cuda_backend_test_objects) $(
 emulator: $(emulator)/swag $(emulator)/swag_checked  ## swag with its CUDA kernels on the emulator: --device emulator
 
 ifeq ($(SANITIZE),)
+# Kernels and backend beside each other: neither keeps two cores busy.
 cuda-test: $(emulator)/cuda_tests $(emulator)/cuda_backend_tests $(emulator)/limits $(emulator)/launch_list emulator  ## test the CUDA kernels and backend without a GPU
-	$(emulator)/cuda_tests & kernels=$$!; $(emulator)/cuda_backend_tests && wait $$kernels  # each keeps hardly two cores busy
+	$(emulator)/cuda_tests & kernels=$$!; $(emulator)/cuda_backend_tests; backend=$$?; wait $$kernels && exit $$backend
 	$(emulator)/limits
 	$(emulator)/limits --instructions
 	python3 tests/cuda/test_emulator_cli.py $(emulator)/swag
