@@ -303,11 +303,10 @@ std::vector<Option> machine_options() {
                       &Settings::device)),
       of_machine(integer("--threads", kMachine, "Of the CPU; 0: one per core", &swag_options::threads,
                          ranges::kThreads)),
-      choice(
-          "--precision", "auto|single|tf32|half|double", kMachine,
-          "tf32, half: on a GPU's tensor cores; auto: tf32 where the device has it and digits allow, else "
-          "single; double is slow and for checks",
-          &swag_options::precision, parse_precision, name_of),
+      choice("--precision", "auto|single|tf32|half|double", kMachine,
+             "tf32, half: on a GPU's tensor cores; auto: tf32 where the device has it and digits allow, else "
+             "single; double is slow and for checks",
+             &swag_options::precision, parse_precision, name_of),
       choice("--conv", "auto|direct|winograd", kMachine,
              "auto: Winograd's convolution where it is faster; direct takes less memory", &swag_options::conv,
              parse_conv, name_of),

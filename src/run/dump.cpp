@@ -75,8 +75,7 @@ Dump dump_objective(Backend& backend, const Model& model, DType dtype, const Obj
   std::vector<Tensor> pictures = targets.styles;
   pictures.insert(pictures.end(), {x.tensor, x_content.tensor});
   const int last = std::max(objective.deepest(), trunk.back());
-  const std::vector<double> scales =
-      calibrated_scales(backend, graph, model.weights, dtype, last, pictures);
+  const std::vector<double> scales = calibrated_scales(backend, graph, model.weights, dtype, last, pictures);
   const PreparedNetwork network(backend, graph, model.weights, dtype, objective.deepest(), true, lowering,
                                 scales);
   std::optional<PreparedNetwork> deeper;

@@ -170,8 +170,8 @@ OwnedTensor Stylizer::State::start_pixels(Size size) const {
                            resized(options.init == Init::kImage ? init_image : content, size));
 }
 
-/// Of maps in half precision, by the pictures at the first scale, or at what is enough to know their features'
-/// size.
+/// Of maps in half precision, by the pictures at the first scale, or at what is enough to know their
+/// features' size.
 std::vector<double> Stylizer::State::scales(DType maps, int last) const {
   if (maps != DType::kFloat16) return {};
   constexpr int kEnough = 512;

@@ -11,9 +11,9 @@
 
 #include "src/support/error.h"
 #include "src/support/file.h"
+#include "src/support/half.h"
 #include "src/support/json.h"
 #include "src/support/printable.h"
-#include "src/support/half.h"
 
 namespace swag {
 namespace {
