@@ -64,28 +64,48 @@ SWAG_HOST_DEVICE inline int64_t pixel_tiles(const Phase& phase, int tile_m) {
   return int64_t{(phase.rows.count + rows - 1) / rows} * ((phase.cols.count + kTileCols - 1) / kTileCols);
 }
 
+// What follows is of tiles of m pixels by n channels, whoever makes them: mma.sync, or Hopper's wgmma.
+
 /// Blocks of one split in a launch: for each of its phases as many as the largest needs.
-inline int64_t launched_tiles(const Gemm& g, const TensorTile& tile) {
+inline int64_t launched_tiles(const Gemm& g, int m, int n) {
   int64_t most = 0;
-  for_each_phase(g, [&](const Phase& phase) { most = std::max(most, pixel_tiles(phase, tile.m)); });
-  return most * (g.out / tile.n) * std::min(g.phases(), kPhasesPerLaunch);
+  for_each_phase(g, [&](const Phase& phase) { most = std::max(most, pixel_tiles(phase, m)); });
+  return most * (g.out / n) * std::min(g.phases(), kPhasesPerLaunch);
+}
+
+/// Those of all phases that have anything to add up.
+inline int64_t busy_tiles(const Gemm& g, int m, int n) {
+  int64_t tiles = 0;
+  for_each_phase(g, [&](const Phase& phase) {
+    if (phase.taps() > 0) tiles += pixel_tiles(phase, m);
+  });
+  return tiles * (g.out / n);
+}
+/// Whether these keep all processors busy, or nine tenths of them, which is better than smaller tiles.
+inline bool keep_busy(const Gemm& g, int m, int n, const TensorUnits& units) {
+  return 10 * busy_tiles(g, m, n) >= 9 * int64_t{units.processors};
+}
+
+/// Into how many parts each sum is cut where even the smallest tiles are few.
+inline int tile_splits(const Gemm& g, int m, int n, int element_bytes, const TensorUnits& units) {
+  if (launched_tiles(g, m, n) > kTensorCounters) return 1;
+  int64_t longest = 0;  // blocks of columns
+  for_each_phase(g, [&](const Phase& phase) {
+    longest = std::max<int64_t>(longest, int64_t{phase.taps()} * g.in / row_columns(element_bytes));
+  });
+  const int64_t wanted = 2 * int64_t{units.processors} / std::max<int64_t>(busy_tiles(g, m, n), 1);
+  const int64_t possible = std::min<int64_t>(longest / kMinSplitBlocks, kMaxSplits);
+  return static_cast<int>(std::max<int64_t>(std::min(wanted, possible), 1));
+}
+
+/// Partial sums are (tile, split, register, thread), in the order in which threads hold them.
+inline int64_t partial_sum_bytes(const Gemm& g, int m, int n, int splits) {
+  return splits == 1 ? 0 : launched_tiles(g, m, n) * splits * m * n * static_cast<int64_t>(sizeof(float));
 }
 
 /// The one place where shapes meet tiles: the largest that keeps all processors busy. Where even the smallest
 /// are few, each sum is cut into parts, and whoever ends last adds them up.
 inline TensorTiling choose_tensor_tiling(const Gemm& g, int element_bytes, const TensorUnits& units) {
-  int64_t longest = 0;  // blocks of columns
-  for_each_phase(g, [&](const Phase& phase) {
-    longest = std::max<int64_t>(longest, int64_t{phase.taps()} * g.in / row_columns(element_bytes));
-  });
-  const auto blocks_of = [&](TensorTileIndex index) {
-    const TensorTile& tile = kTensorTiles[index];
-    int64_t tiles = 0;
-    for_each_phase(g, [&](const Phase& phase) {
-      if (phase.taps() > 0) tiles += pixel_tiles(phase, tile.m);
-    });
-    return tiles * (g.out / tile.n);
-  };
   const auto fits = [&](TensorTileIndex index) {
     const TensorTile& tile = kTensorTiles[index];
     return g.out % tile.n == 0 && tile.shared_bytes() <= units.shared_bytes;
@@ -97,25 +117,17 @@ inline TensorTiling choose_tensor_tiling(const Gemm& g, int element_bytes, const
   TensorTiling tiling;
   for (const TensorTileIndex index : {kLargeTile, middle, kTallTile}) {
     if (index == kTallTile && g.out % kTensorTiles[kLargeTile].n == 0) continue;
-    // Nine tenths of a wave are better than smaller tiles.
-    if (!fits(index) || 10 * blocks_of(index) < 9 * int64_t{units.processors}) continue;
+    if (!fits(index) || !keep_busy(g, kTensorTiles[index].m, kTensorTiles[index].n, units)) continue;
     tiling.tile = index;
     return tiling;
   }
-  const int64_t blocks = std::max<int64_t>(blocks_of(kSmallTile), 1);
-  const int64_t wanted = 2 * int64_t{units.processors} / blocks;
-  const int64_t possible = std::min<int64_t>(longest / kMinSplitBlocks, kMaxSplits);
-  const bool counted = launched_tiles(g, tiling.size()) <= kTensorCounters;
-  tiling.splits = counted ? static_cast<int>(std::max<int64_t>(std::min(wanted, possible), 1)) : 1;
+  tiling.splits = tile_splits(g, tiling.size().m, tiling.size().n, element_bytes, units);
   return tiling;
 }
 
-/// Partial sums are (tile, split, register, thread), in the order in which threads hold them.
 inline int64_t tensor_workspace_bytes(const Gemm& g, int element_bytes, const TensorUnits& units) {
   const TensorTiling tiling = choose_tensor_tiling(g, element_bytes, units);
-  if (tiling.splits == 1) return 0;
-  const TensorTile& tile = tiling.size();
-  return launched_tiles(g, tile) * tiling.splits * tile.m * tile.n * static_cast<int64_t>(sizeof(float));
+  return partial_sum_bytes(g, tiling.size().m, tiling.size().n, tiling.splits);
 }
 
 }  // namespace swag::cuda::conv2d

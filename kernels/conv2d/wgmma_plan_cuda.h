@@ -41,47 +41,23 @@ inline bool wgmma_suits(const Conv2dLayer& l) {
   return tensor_cores_suit(l) && l.stride_h <= kMostBoxStep && l.stride_w <= kMostBoxStep;
 }
 
-inline int64_t wgmma_launched_tiles(const Gemm& g, const WgmmaTile& tile) {
-  return launched_tiles(g, TensorTile{tile.m, tile.n, tile.m, tile.n, tile.stages, tile.blocks});
-}
-
-/// As choose_tensor_tiling: the largest tile that keeps nine tenths of the processors busy, then splits.
+/// As choose_tensor_tiling: the largest tile that keeps the processors busy, then splits.
 inline WgmmaTiling choose_wgmma_tiling(const Gemm& g, int element_bytes, const TensorUnits& units) {
-  int64_t longest = 0;  // blocks of columns
-  for_each_phase(g, [&](const Phase& phase) {
-    longest = std::max<int64_t>(longest, int64_t{phase.taps()} * g.in / row_columns(element_bytes));
-  });
-  const auto blocks_of = [&](WgmmaTileIndex index) {
-    const WgmmaTile& tile = kWgmmaTiles[index];
-    int64_t tiles = 0;
-    for_each_phase(g, [&](const Phase& phase) {
-      if (phase.taps() > 0) tiles += pixel_tiles(phase, tile.m);
-    });
-    return tiles * (g.out / tile.n);
-  };
   WgmmaTiling tiling;
   for (const WgmmaTileIndex index : {kWideWgmma, kLargeWgmma, kMiddleWgmma}) {
     const WgmmaTile& tile = kWgmmaTiles[index];
     const bool fits = g.out % tile.n == 0 && tile.shared_bytes() <= units.shared_bytes;
-    if (!fits || 10 * blocks_of(index) < 9 * int64_t{units.processors}) continue;
+    if (!fits || !keep_busy(g, tile.m, tile.n, units)) continue;
     tiling.tile = index;
     return tiling;
   }
-  const int64_t blocks = std::max<int64_t>(blocks_of(kSmallWgmma), 1);
-  const int64_t wanted = 2 * int64_t{units.processors} / blocks;
-  const int64_t possible = std::min<int64_t>(longest / kMinSplitBlocks, kMaxSplits);
-  const bool counted = wgmma_launched_tiles(g, tiling.size()) <= kTensorCounters;
-  tiling.splits = counted ? static_cast<int>(std::max<int64_t>(std::min(wanted, possible), 1)) : 1;
+  tiling.splits = tile_splits(g, tiling.size().m, tiling.size().n, element_bytes, units);
   return tiling;
 }
 
-/// Partial sums are (tile, split, register, thread), as tensor_workspace_bytes says.
 inline int64_t wgmma_workspace_bytes(const Gemm& g, int element_bytes, const TensorUnits& units) {
   const WgmmaTiling tiling = choose_wgmma_tiling(g, element_bytes, units);
-  if (tiling.splits == 1) return 0;
-  const WgmmaTile& tile = tiling.size();
-  return wgmma_launched_tiles(g, tile) * tiling.splits * tile.m * tile.n *
-         static_cast<int64_t>(sizeof(float));
+  return partial_sum_bytes(g, tiling.size().m, tiling.size().n, tiling.splits);
 }
 
 }  // namespace swag::cuda::conv2d

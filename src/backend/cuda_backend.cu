@@ -162,17 +162,17 @@ class CudaBackend final : public Backend {
   }
   void conv2d_forward(const Tensor& y, const Tensor& x, const void* packed, const ForwardEpilogue& epilogue,
                       const Conv2dParams& params, void* workspace) override {
+    assert(fits(y, x, params) && params.x_type == x.dtype && params.y_type == y.dtype);
     run(__func__, [&](Stream stream) {
-      cuda::conv2d_forward(y.data, x.data, packed, epilogue, with_types(params, x, y), workspace, stream,
-                           units_);
+      cuda::conv2d_forward(y.data, x.data, packed, epilogue, params, workspace, stream, units_);
     });
   }
   void conv2d_backward_data(const Tensor& dx, const Tensor& dy, const void* packed,
                             const BackwardEpilogue& epilogue, const Conv2dParams& params,
                             void* workspace) override {
+    assert(fits(dy, dx, params) && params.x_type == dx.dtype && params.y_type == dy.dtype);
     run(__func__, [&](Stream stream) {
-      cuda::conv2d_backward_data(dx.data, dy.data, packed, epilogue, with_types(params, dx, dy), workspace,
-                                 stream, units_);
+      cuda::conv2d_backward_data(dx.data, dy.data, packed, epilogue, params, workspace, stream, units_);
     });
   }
 
@@ -566,13 +566,6 @@ class CudaBackend final : public Backend {
       CUDA_CHECK(cudaSetDevice(ordinal_));
       call(Stream{queue_.stream()});
     });
-  }
-
-  /// For x and y on the image's and on the far side.
-  static Conv2dParams with_types(Conv2dParams params, const Tensor& x, const Tensor& y) {
-    params.x_type = x.dtype;
-    params.y_type = y.dtype;
-    return params;
   }
 
   /// Where a kernel leaves one number for read_result().

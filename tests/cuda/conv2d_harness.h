@@ -205,6 +205,60 @@ inline Conv2dParams tensor_params_of(const Conv2dCase& shape, bool forward,
   return p;
 }
 
+// Tensor cores cut off what is below their sum's last bit: the emulator models them with one rounding per
+// instruction, and a real one gets this much.
+constexpr double kTensorTolerance = 3e-6;
+
+inline void check_close(const Floats& actual, const Doubles& expected, double tolerance) {
+  CHECK_FALSE(!(relative_l2(actual, expected) <= tolerance));
+  CHECK_FALSE(!(worst_element(actual, expected) <= 4 * tolerance));
+}
+
+/// The operands of a case on tensor cores.
+struct TensorOperands {
+  Conv2dParams p;
+  DType type;
+  Floats weight, input;
+
+  TensorOperands(const Conv2dCase& shape, bool forward, const TensorPrecision& precision)
+      : p(tensor_params_of(shape, forward, precision)),
+        type(precision.operand(forward)),
+        weight(random_vector<float>(p.layer.weight_count(), 1)),
+        input(rounded(random_vector<float>(count(p, forward), 2), type)) {}
+};
+
+/// Its sums, without an epilogue.
+inline Floats tensor_sums(const Conv2dCase& shape, bool forward, const cuda::TensorUnits& units,
+                          const TensorPrecision& precision) {
+  const TensorOperands of(shape, forward, precision);
+  return run(of.input, of.weight, {}, of.p, forward, 0, units).values;
+}
+
+/// One direction of a case on tensor cores: bare, with the whole epilogue, and in place, stored as what is
+/// read. Returns the bare sums.
+inline Floats check_tensor_direction(const Conv2dCase& shape, bool forward, const cuda::TensorUnits& units,
+                                     const TensorPrecision& precision) {
+  const TensorOperands of(shape, forward, precision);
+  const Conv2dParams& p = of.p;
+  CAPTURE(forward);
+  CAPTURE(static_cast<int>(of.type));
+  const Doubles expected = naive(of.input, rounded(of.weight, of.type), p, forward);
+  const Floats sums = tensor_sums(shape, forward, units, precision);
+  check_close(sums, expected, kTensorTolerance);
+  Parts parts = forward ? forward_parts(p, 15) : backward_parts(p, 3);
+  parts.addend = rounded(parts.addend, of.type);  // so that it can be stored as what is written below
+  const Result full = run(of.input, of.weight, parts, p, forward, 0, units);
+  check_close(full.values, finished(expected, parts, channels(p, !forward)), kTensorTolerance);
+  if (forward) check_mask(full, p.layer.c_out);
+  parts.in_place = true;
+  Conv2dParams stored = p;
+  (forward ? stored.y_type : stored.x_type) = of.type;
+  const Result again = run(of.input, of.weight, parts, stored, forward, 0, units);
+  CHECK(same_bytes(again.values, rounded(full.values, of.type)));
+  CHECK(again.mask == full.mask);
+  return sums;
+}
+
 inline Conv2dParams params_of(const Conv2dLayer& layer, int h, int w) {
   return Conv2dCase{"", layer, h, w, 0, 0}.params();
 }

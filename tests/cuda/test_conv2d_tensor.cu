@@ -12,28 +12,18 @@ using test::channels;
 using test::check_mask;
 using test::Conv2dCase;
 using test::count;
-using test::Doubles;
-using test::finished;
 using test::Floats;
 using test::kBackward;
 using test::kForward;
 using test::kHalf;
 using test::kTf32;
-using test::naive;
 using test::Parts;
 using test::random_vector;
-using test::relative_l2;
 using test::Result;
 using test::rounded;
 using test::run;
-using test::same_bytes;
 using test::tensor_params_of;
 using test::TensorPrecision;
-using test::worst_element;
-
-// Tensor cores cut off what is below their sum's last bit: here they are modelled with one rounding per
-// instruction, and a real one gets this much.
-constexpr double kTolerance = 3e-6;
 
 /// A GPU so small or so large that a map gets the tile that is asked for.
 TensorUnits units_for(TensorTileIndex tile, int splits_wanted = 1) {
@@ -69,34 +59,6 @@ std::vector<TileCase> cases() {
   };
 }
 
-void check_close(const Floats& actual, const Doubles& expected) {
-  CHECK_FALSE(!(relative_l2(actual, expected) <= kTolerance));
-  CHECK_FALSE(!(worst_element(actual, expected) <= 4 * kTolerance));
-}
-
-void check_direction(const Conv2dCase& shape, bool forward, const TensorUnits& units,
-                     const TensorPrecision& precision) {
-  const Conv2dParams p = tensor_params_of(shape, forward, precision);
-  const DType operand = precision.operand(forward);
-  CAPTURE(forward);
-  CAPTURE(static_cast<int>(operand));
-  const Floats weight = random_vector<float>(p.layer.weight_count(), 1);
-  const Floats input = rounded(random_vector<float>(count(p, forward), 2), operand);
-  const Doubles expected = naive(input, rounded(weight, operand), p, forward);
-  check_close(run(input, weight, {}, p, forward, 0, units).values, expected);
-  Parts parts = forward ? test::forward_parts(p, 15) : test::backward_parts(p, 3);
-  parts.addend = rounded(parts.addend, operand);  // so that it can be stored as what is written below
-  const Result full = run(input, weight, parts, p, forward, 0, units);
-  check_close(full.values, finished(expected, parts, channels(p, !forward)));
-  if (forward) check_mask(full, p.layer.c_out);
-  parts.in_place = true;
-  Conv2dParams stored = p;
-  (forward ? stored.y_type : stored.x_type) = operand;
-  const Result again = run(input, weight, parts, stored, forward, 0, units);
-  CHECK(same_bytes(again.values, rounded(full.values, operand)));
-  CHECK(again.mask == full.mask);
-}
-
 cuda::conv2d::TensorTiling tiling_of(const Conv2dParams& p, bool forward, const TensorUnits& units) {
   return choose_tensor_tiling(cuda::conv2d::gemm_of(p, forward ? kForward : kBackward),
                               static_cast<int>(size_of(forward ? p.x_type : p.y_type)), units);
@@ -116,7 +78,7 @@ TEST_CASE("cuda conv2d on tensor cores agrees with the definition, with every ti
         const TensorTileIndex tile = forward ? tried.forward : tried.backward;
         const TensorUnits units = units_for(tile);
         CHECK(tiling_of(tensor_params_of(tried.shape, forward, precision), forward, units).tile == tile);
-        check_direction(tried.shape, forward, units, precision);
+        test::check_tensor_direction(tried.shape, forward, units, precision);
       }
     }
   }
@@ -130,7 +92,7 @@ TEST_CASE("cuda conv2d on tensor cores adds up split sums in one launch, in one 
     const TensorPrecision& precision = shape.layer.stride_h == 1 ? kTf32 : kHalf;
     for (const bool forward : {true, false}) {
       CHECK(tiling_of(tensor_params_of(shape, forward, precision), forward, units).splits > 1);
-      check_direction(shape, forward, units, precision);
+      test::check_tensor_direction(shape, forward, units, precision);
     }
   }
 }

@@ -8,30 +8,23 @@ namespace {
 
 using cuda::TensorUnits;
 using cuda::conv2d::WgmmaTileIndex;
-using test::channels;
 using test::check_mask;
 using test::Conv2dCase;
 using test::count;
 using test::Doubles;
-using test::finished;
 using test::Floats;
 using test::kBackward;
 using test::kForward;
 using test::kHalf;
 using test::kTf32;
-using test::naive;
 using test::Parts;
 using test::random_vector;
-using test::relative_l2;
 using test::Result;
 using test::rounded;
 using test::run;
-using test::same_bytes;
 using test::tensor_params_of;
 using test::TensorPrecision;
-using test::worst_element;
 
-constexpr double kTolerance = 3e-6;  // as of mma.sync
 constexpr double kOrderOfSums = 1e-6;
 
 /// A GPU with wgmma that gives a map the tile that is asked for.
@@ -76,38 +69,14 @@ std::vector<TileCase> cases() {
   };
 }
 
-void check_close(const Floats& actual, const Doubles& expected, double tolerance) {
-  CHECK_FALSE(!(relative_l2(actual, expected) <= tolerance));
-  CHECK_FALSE(!(worst_element(actual, expected) <= 4 * tolerance));
-}
-
+/// What the tensor cores' convolution must do, and that kernel's sums again, in another order.
 void check_direction(const Conv2dCase& shape, bool forward, const TensorUnits& units,
                      const TensorPrecision& precision) {
-  const Conv2dParams p = tensor_params_of(shape, forward, precision);
-  const DType operand = precision.operand(forward);
-  CAPTURE(forward);
-  CAPTURE(static_cast<int>(operand));
-  const Floats weight = random_vector<float>(p.layer.weight_count(), 1);
-  const Floats input = rounded(random_vector<float>(count(p, forward), 2), operand);
-  const Doubles expected = naive(input, rounded(weight, operand), p, forward);
-  const Floats sums = run(input, weight, {}, p, forward, 0, units).values;
-  check_close(sums, expected, kTolerance);
   TensorUnits by_mma = units;
   by_mma.wgmma = false;
-  const Floats oracle = run(input, weight, {}, p, forward, 0, by_mma).values;
-  check_close(sums, Doubles(oracle.begin(), oracle.end()), kOrderOfSums);
-
-  Parts parts = forward ? test::forward_parts(p, 15) : test::backward_parts(p, 3);
-  parts.addend = rounded(parts.addend, operand);
-  const Result full = run(input, weight, parts, p, forward, 0, units);
-  check_close(full.values, finished(expected, parts, channels(p, !forward)), kTolerance);
-  if (forward) check_mask(full, p.layer.c_out);
-  parts.in_place = true;
-  Conv2dParams stored = p;
-  (forward ? stored.y_type : stored.x_type) = operand;
-  const Result again = run(input, weight, parts, stored, forward, 0, units);
-  CHECK(same_bytes(again.values, rounded(full.values, operand)));
-  CHECK(again.mask == full.mask);
+  const Floats sums = test::check_tensor_direction(shape, forward, units, precision),
+               oracle = test::tensor_sums(shape, forward, by_mma, precision);
+  test::check_close(sums, Doubles(oracle.begin(), oracle.end()), kOrderOfSums);
 }
 
 cuda::conv2d::WgmmaTiling tiling_of(const Conv2dParams& p, bool forward, const TensorUnits& units) {

@@ -298,12 +298,12 @@ Cost planned(const Asked& a, const OpWork& work, const TensorUnits& units) {
   Cost cost;
   if (a.is("conv2d_wgmma_kernel")) {
     const WgmmaTiling tiling = choose_wgmma_tiling(g, bytes, units);
-    check(wgmma_launched_tiles(g, tiling.size()), tiling.splits);
+    check(launched_tiles(g, tiling.size().m, tiling.size().n), tiling.splits);
     cost = tensor_cost(g, Unit::kWgmma, tiling, bytes);
     cost.n = tiling.size().n;
   } else {
     const TensorTiling tiling = choose_tensor_tiling(g, bytes, units);
-    check(launched_tiles(g, tiling.size()), tiling.splits);
+    check(launched_tiles(g, tiling.size().m, tiling.size().n), tiling.splits);
     cost = tensor_cost(g, Unit::kTensor, tiling, bytes);
   }
   cost.bytes = work.bytes;
